@@ -1,0 +1,148 @@
+"""Frozen dataclasses to plain JSON values and back, strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class PlainError(ValueError):
+    """A plain value that does not fit; `path` says where, `problem` the rule and what arrived."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"`{path or 'the document'}` {problem}")
+
+
+def to_plain(value: Any) -> Any:
+    """Turn a frozen dataclass into JSON values; fields at their default are left out.
+
+    That omission is what keeps fingerprints stable: a field added later changes
+    the form of nothing that does not use it.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            f.name: to_plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if getattr(value, f.name) != f.default
+        }
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in value.items()}
+    return value
+
+
+def from_plain(cls: type[T], data: Any, path: str = "") -> T:
+    """Read a dataclass from JSON values.
+
+    Raises:
+        PlainError: If a key is unknown or missing, or a value has the wrong type,
+            naming the place, as in `stages[2].blocks[0].stride`. Rules that a
+            class checks itself raise what that class raises.
+    """
+    if not isinstance(data, Mapping):
+        raise PlainError(path, f"must be a mapping, but got {_short(data)}.")
+    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in data:
+        if key not in known:
+            raise PlainError(
+                _join(path, key), f"is not a known field. Known: {', '.join(sorted(known))}."
+            )
+    values = {}
+    hints = _hints(cls)
+    for name, field in known.items():
+        if name in data:
+            values[name] = read_value(hints[name], data[name], _join(path, name))
+        elif (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ):
+            raise PlainError(_join(path, name), "is missing.")
+    try:
+        return cls(**values)
+    except PlainError as error:
+        raise type(error)(_join(path, error.path), error.problem) from None
+
+
+@functools.lru_cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def read_value(hint: Any, value: Any, path: str) -> Any:
+    """Read one value of the type `hint`, or raise `PlainError` that names `path`."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _read_union(arguments, value, path)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise PlainError(path, f"must be a list, but got {_short(value)}.")
+        return tuple(read_value(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise PlainError(path, f"must be a mapping with text keys, but got {_short(value)}.")
+        return {k: read_value(arguments[1], v, _join(path, k)) for k, v in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return from_plain(typing.cast(type, hint), value, path)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _read_enum(hint, value, path)
+    return _read_scalar(hint, value, path)
+
+
+def _read_union(arguments: tuple[Any, ...], value: Any, path: str) -> Any:
+    if value is None and type(None) in arguments:
+        return None
+    options = [a for a in arguments if a is not type(None)]
+    listed = isinstance(value, (list, tuple))
+    fitting = [a for a in options if (typing.get_origin(a) is tuple) == listed] or options
+    error: PlainError | None = None
+    for option in fitting:
+        try:
+            return read_value(option, value, path)
+        except PlainError as problem:
+            error = error or problem
+    assert error is not None
+    raise error
+
+
+def _read_enum(hint: type[enum.Enum], value: Any, path: str) -> enum.Enum:
+    try:
+        return hint(value)
+    except ValueError:
+        allowed = ", ".join(repr(member.value) for member in hint)
+        raise PlainError(path, f"must be one of {allowed}, but got {_short(value)}.") from None
+
+
+_KIND = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def _read_scalar(hint: Any, value: Any, path: str) -> Any:
+    if hint is Any:
+        return value
+    if hint is float and type(value) is int and abs(value) < 2**53:
+        value = float(value)
+    # bool is an int to Python, and never one to us
+    if type(value) is not hint or value != value or value in (float("inf"), float("-inf")):
+        raise PlainError(path, f"must be {_KIND[hint]}, but got {_short(value)}.")
+    return value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _join(path: str, name: object) -> str:
+    if not path or str(name).startswith("["):
+        return f"{path}{name}"
+    return f"{path}.{name}" if name != "" else path
