@@ -280,7 +280,8 @@ class Architecture:
         blocks = [block for stage in self.stages for block in stage.blocks]
         if all(block.skip is Skip.NONE for block in blocks):
             object.__setattr__(self, "drop_connect", 0.0)
-        if all(part.stride == 1 or part.kernel_size == 1 for part in (self.stem, *blocks)):
+        convolutions: list[Stem | Block] = [self.stem, *blocks]
+        if all(part.stride == 1 or part.kernel_size == 1 for part in convolutions):
             object.__setattr__(self, "padding", Padding.TORCH)
 
     def walk(self) -> Iterator[PlacedBlock]:

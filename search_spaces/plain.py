@@ -32,7 +32,7 @@ def to_plain(value: Any) -> Any:
         return {
             f.name: to_plain(getattr(value, f.name))
             for f in dataclasses.fields(value)
-            if getattr(value, f.name) != f.default
+            if getattr(value, f.name) != _default(f)
         }
     if isinstance(value, enum.Enum):
         return value.value
@@ -41,6 +41,12 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
     return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def from_plain(cls: type[T], data: Any, path: str = "") -> T:
@@ -60,13 +66,11 @@ def from_plain(cls: type[T], data: Any, path: str = "") -> T:
                 _join(path, key), f"is not a known field. Known: {', '.join(sorted(known))}."
             )
     values = {}
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     for name, field in known.items():
         if name in data:
             values[name] = read_value(hints[name], data[name], _join(path, name))
-        elif (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ):
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise PlainError(_join(path, name), "is missing.")
     try:
         return cls(**values)
