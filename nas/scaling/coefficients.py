@@ -1,0 +1,114 @@
+"""How much deeper, wider and finer: coefficients, the compound rule and its small grid."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.errors import InvalidRequestError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coefficients:
+    """Factors on a baseline's repeats, channels and pixels a side; 1 leaves it as it is.
+
+    Raises:
+        InvalidRequestError: If one is not a positive number.
+    """
+
+    depth: float = 1.0
+    width: float = 1.0
+    resolution: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "width", "resolution"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0.0 < value <= 1000.0):
+                raise InvalidRequestError(
+                    f"`{name}` must be above 0, up to 1000, but got {value!r}."
+                )
+
+    @property
+    def product(self) -> float:
+        """depth * width^2 * resolution^2: the factor on MACs that the paper reckons with."""
+        return self.depth * self.width**2 * self.resolution**2
+
+
+PAPER = Coefficients(depth=1.2, width=1.1, resolution=1.15)
+"""Alpha, beta and gamma of arXiv 1905.11946, section 3.3; their product is 1.920."""
+
+
+def compound(alpha: float, beta: float, gamma: float, phi: float) -> Coefficients:
+    """Compound scaling, equation (3) of arXiv 1905.11946.
+
+    >>> compound(1.2, 1.1, 1.15, 2).depth
+    1.44
+    """
+    try:
+        return Coefficients(depth=alpha**phi, width=beta**phi, resolution=gamma**phi)
+    except (OverflowError, ZeroDivisionError):
+        raise InvalidRequestError(
+            f"`phi` must be a moderate number such as 0.5 or 7, but got {phi!r}."
+        ) from None
+
+
+def steps(high: float, step: float = 0.05) -> tuple[float, ...]:
+    """1, 1 + step, ... up to `high`: one axis of a coefficient grid.
+
+    >>> steps(1.2)
+    (1.0, 1.05, 1.1, 1.15, 1.2)
+    """
+    if not (0.0 < step <= 1.0 and 1.0 <= high <= 16.0 and (high - 1.0) / step <= 1000):
+        raise InvalidRequestError(
+            f"`step` must be above 0, up to 1, and the grid must end between 1 and 16 after at "
+            f"most 1000 steps, but got step {step!r} and end {high!r}."
+        )
+    return tuple(round(1.0 + i * step, 9) for i in range(int((high - 1.0) / step + 1e-9) + 1))
+
+
+def coefficient_grid(
+    product: float = 2.0,
+    *,
+    tolerance: float = 0.05,
+    step: float = 0.05,
+    exponents: tuple[float, float, float] = (1.0, 2.0, 2.0),
+    alphas: Sequence[float] | None = None,
+    betas: Sequence[float] | None = None,
+    gammas: Sequence[float] | None = None,
+) -> list[Coefficients]:
+    """Alpha, beta, gamma of 1 or more whose nominal cost is near `product`: candidates at phi=1.
+
+    The paper's own grid is not published (arXiv 1905.11946, section 3.3); its result, 1.2, 1.1
+    and 1.15, is on this one. `nas.scaling.grid_under_cost` takes real costs instead.
+
+    Args:
+        tolerance: Largest relative distance of the nominal cost from `product`.
+        step: Grid step where an axis is not given.
+        exponents: How the cost grows with depth, width and resolution: (1, 2, 2) for MACs,
+            (1, 2, 0) for parameters, (1, 1, 2) for activations.
+        alphas, betas, gammas: The axes, where not from 1 to the factor that alone would do.
+
+    >>> PAPER in coefficient_grid()
+    True
+    """
+    if not 1.0 < product <= 16.0:
+        raise InvalidRequestError(f"`product` must be above 1, up to 16, but got {product!r}.")
+    if not 0.0 < tolerance < 1.0:
+        raise InvalidRequestError(f"`tolerance` must be between 0 and 1, but got {tolerance!r}.")
+    axes = [
+        tuple(axis) if axis is not None else steps(_alone(product, exponent, tolerance), step)
+        for axis, exponent in zip((alphas, betas, gammas), exponents)
+    ]
+    grid = []
+    for alpha, beta, gamma in itertools.product(*axes):
+        cost = alpha ** exponents[0] * beta ** exponents[1] * gamma ** exponents[2]
+        if min(alpha, beta, gamma) >= 1.0 and abs(cost / product - 1.0) <= tolerance:
+            grid.append(Coefficients(depth=alpha, width=beta, resolution=gamma))
+    return grid
+
+
+def _alone(product: float, exponent: float, tolerance: float) -> float:
+    """The factor that reaches the product by itself; 1 for a dimension that costs nothing."""
+    return float((product * (1.0 + tolerance)) ** (1.0 / exponent)) if exponent > 0 else 1.0
