@@ -77,6 +77,7 @@ def coefficient_grid(
     alphas: Sequence[float] | None = None,
     betas: Sequence[float] | None = None,
     gammas: Sequence[float] | None = None,
+    at_most: int | None = None,
 ) -> list[Coefficients]:
     """Alpha, beta, gamma of 1 or more whose nominal cost is near `product`: candidates at phi=1.
 
@@ -89,6 +90,10 @@ def coefficient_grid(
         exponents: How the cost grows with depth, width and resolution: (1, 2, 2) for MACs,
             (1, 2, 0) for parameters, (1, 1, 2) for activations.
         alphas, betas, gammas: The axes, where not from 1 to the factor that alone would do.
+        at_most: Keep so many, spread over the whole grid; the most even one is among them.
+
+    Raises:
+        InvalidRequestError: If a setting breaks its rule, or no point of the grid is near.
 
     >>> PAPER in coefficient_grid()
     True
@@ -98,15 +103,53 @@ def coefficient_grid(
     if not 0.0 < tolerance < 1.0:
         raise InvalidRequestError(f"`tolerance` must be between 0 and 1, but got {tolerance!r}.")
     axes = [
-        tuple(axis) if axis is not None else steps(_alone(product, exponent, tolerance), step)
-        for axis, exponent in zip((alphas, betas, gammas), exponents)
+        _axis(name, given, steps(_alone(product, exponent, tolerance), step))
+        for name, given, exponent in zip(
+            ("alphas", "betas", "gammas"), (alphas, betas, gammas), exponents
+        )
     ]
     grid = []
     for alpha, beta, gamma in itertools.product(*axes):
         cost = alpha ** exponents[0] * beta ** exponents[1] * gamma ** exponents[2]
-        if min(alpha, beta, gamma) >= 1.0 and abs(cost / product - 1.0) <= tolerance:
+        if abs(cost / product - 1.0) <= tolerance + 1e-12:
             grid.append(Coefficients(depth=alpha, width=beta, resolution=gamma))
-    return grid
+    if not grid:
+        raise InvalidRequestError(
+            f"No coefficients of the grid come within `tolerance` {tolerance:g} of {product:g}; "
+            "raise `tolerance` or lower `step`."
+        )
+    return grid if at_most is None else spread(grid, at_most)
+
+
+def spread(grid: Sequence[Coefficients], at_most: int) -> list[Coefficients]:
+    """So many members of a grid, far from each other, beginning with the most even one.
+
+    >>> [c.width for c in spread([Coefficients(width=w) for w in (1.0, 1.1, 1.2, 2.0)], 2)]
+    [1.0, 2.0]
+    """
+    if at_most < 1:
+        raise InvalidRequestError(f"`at_most` must be at least 1, but got {at_most!r}.")
+
+    def place(c: Coefficients) -> tuple[float, float, float]:
+        # how much of MACs each takes: distances there are the paper's
+        return math.log(c.depth), 2 * math.log(c.width), 2 * math.log(c.resolution)
+
+    places = [place(c) for c in grid]
+    chosen = [min(range(len(grid)), key=lambda i: max(places[i]) - min(places[i]))]
+    while len(chosen) < min(at_most, len(grid)):
+        gaps = [min(math.dist(p, places[c]) for c in chosen) for p in places]
+        chosen.append(max(range(len(grid)), key=gaps.__getitem__))
+    return [grid[i] for i in sorted(chosen)]
+
+
+def _axis(name: str, given: Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
+    if given is None:
+        return usual
+    if not given or min(given) < 1.0:
+        raise InvalidRequestError(
+            f"`{name}` must be one or more numbers of 1 or more, but got {list(given)!r:.80}."
+        )
+    return tuple(given)
 
 
 def _alone(product: float, exponent: float, tolerance: float) -> float:
