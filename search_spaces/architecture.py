@@ -5,216 +5,78 @@ rule must be known to read. What has no effect is put into one form when an arch
 made, so that equal networks are equal here and have equal fingerprints:
 
 - identity blocks are dropped (they have no layers);
-- an identity skip is none where the block changes the shape;
+- an identity skip is none where the block changes the shape, a projected one is an identity
+  where it doesn't;
 - expanded channels, an activation after the pointwise layer and the like are cleared on
   operators that don't have them;
-- drop-connect is 0 where no block has a skip, and the padding is torch's where nothing strides.
+- drop-connect is 0 where no block but the first has a skip, and the padding is torch's where
+  nothing strides.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self
 
 from search_spaces.errors import InvalidArchitectureError
-from search_spaces.plain import PlainError, from_plain, to_plain
+from search_spaces.parts import (
+    Activation,
+    Block,
+    Gate,
+    Head,
+    InvalidFieldError,
+    Operator,
+    Padding,
+    Skip,
+    SqueezeExcitation,
+    Stem,
+    check_members,
+    check_share,
+    check_whole,
+)
+from search_spaces.plain import PlainError, from_plain, short, to_plain
+
+__all__ = [
+    "Activation",
+    "Architecture",
+    "Block",
+    "Gate",
+    "Head",
+    "InvalidFieldError",
+    "Operator",
+    "Padding",
+    "PlacedBlock",
+    "Skip",
+    "SqueezeExcitation",
+    "Stage",
+    "Stem",
+    "strided",
+]
 
 FORMAT_VERSION = 1
-MAX_CHANNELS = 65_536
 MAX_RESOLUTION = 8_192
 MAX_CLASSES = 10_000_000
 MAX_BLOCKS = 1_000
 
 
-class Operator(StrEnum):
-    """What a block computes, in the order of its layers (every convolution but the last has
-    batch-norm and the block's activation; `project` has batch-norm only).
-
-    - conv: k x k convolution, batch-norm, activation; squeeze-excitation after it.
-    - separable: k x k depthwise, squeeze-excitation, 1x1 project (an MBConv of expansion 1).
-    - mbconv: 1x1 expand, k x k depthwise, squeeze-excitation, 1x1 project.
-    - fused_mbconv: k x k expand, squeeze-excitation, 1x1 project.
-    - identity: nothing.
-    """
-
-    CONV = "conv"
-    SEPARABLE = "separable"
-    MBCONV = "mbconv"
-    FUSED_MBCONV = "fused_mbconv"
-    IDENTITY = "identity"
-
-
-class Activation(StrEnum):
-    """An activation function; hard_swish is x * relu6(x + 3) / 6."""
-
-    NONE = "none"
-    RELU = "relu"
-    RELU6 = "relu6"
-    SILU = "silu"
-    HARD_SWISH = "hard_swish"
-
-
-class Gate(StrEnum):
-    """The gate of a squeeze-excitation; hard_sigmoid is relu6(x + 3) / 6."""
-
-    SIGMOID = "sigmoid"
-    HARD_SIGMOID = "hard_sigmoid"
-
-
-class Skip(StrEnum):
-    """What is added to a block's output.
-
-    identity: its input, where the shape stays. pool: its input after a 3x3 average at the
-    block's stride, on the channels that both have (no parameters).
-    """
-
-    NONE = "none"
-    IDENTITY = "identity"
-    POOL = "pool"
-
-
-class Padding(StrEnum):
-    """torch: (k - 1) // 2 on all sides. same: TensorFlow's, uneven at stride 2 on even sizes."""
-
-    TORCH = "torch"
-    SAME = "same"
-
-
-class InvalidFieldError(PlainError, InvalidArchitectureError):
-    """A field of an architecture that breaks its rule; the message names the field."""
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise InvalidFieldError(
-            name, f"must be a whole number from {low} to {high}, but got {value!r}."
-        )
-
-
-def _share(name: str, value: Any) -> None:
-    if type(value) is not float or not 0.0 <= value < 1.0:
-        raise InvalidFieldError(name, f"must be from 0.0 to below 1.0, but got {value!r}.")
-
-
-def _kernel(value: Any) -> None:
-    if type(value) is not int or value not in (1, 3, 5, 7, 9, 11):
-        raise InvalidFieldError("kernel_size", f"must be odd, from 1 to 11, but got {value!r}.")
-
-
-def _stride(value: Any) -> None:
-    if type(value) is not int or value not in (1, 2):
-        raise InvalidFieldError("stride", f"must be 1 or 2, but got {value!r}.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SqueezeExcitation:
-    """Pool, 1x1 to `channels`, activation, 1x1 back, gate; both 1x1 layers have a bias."""
-
-    channels: int
-    activation: Activation = Activation.SILU
-    gate: Gate = Gate.SIGMOID
-
-    def __post_init__(self) -> None:
-        _whole("channels", self.channels, 1, MAX_CHANNELS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """One conv, depthwise-separable, MBConv or Fused-MBConv unit; channels are resolved numbers.
-
-    `groups` are those of the k x k layer of a conv block and of the 1x1 layers of the others
-    (FBNet's `g2`, with a channel shuffle after the expansion); a depthwise layer stays depthwise.
-    `pointwise_activation` puts an activation after the projection of a separable block
-    (MobileNetV1).
-    """
-
-    operator: Operator
-    out_channels: int
-    expanded_channels: int | None = None
-    kernel_size: int = 3
-    stride: int = 1
-    groups: int = 1
-    activation: Activation = Activation.SILU
-    pointwise_activation: bool = False
-    squeeze_excitation: SqueezeExcitation | None = None
-    skip: Skip = Skip.NONE
-
-    def __post_init__(self) -> None:
-        _whole("out_channels", self.out_channels, 1, MAX_CHANNELS)
-        _whole("groups", self.groups, 1, MAX_CHANNELS)
-        _kernel(self.kernel_size)
-        _stride(self.stride)
-        expands = self.operator in (Operator.MBCONV, Operator.FUSED_MBCONV)
-        if expands:
-            _whole("expanded_channels", self.expanded_channels, 1, MAX_CHANNELS)
-        elif self.expanded_channels is not None:
-            object.__setattr__(self, "expanded_channels", None)
-        has_pointwise = (
-            self.operator is Operator.SEPARABLE and self.activation is not Activation.NONE
-        )
-        if self.pointwise_activation and not has_pointwise:
-            object.__setattr__(self, "pointwise_activation", False)
-
-    def inner_channels(self, in_channels: int) -> int:
-        """Channels that the squeeze-excitation sees: the expanded ones, where there are any."""
-        if self.operator is Operator.CONV:
-            return self.out_channels
-        return self.expanded_channels or in_channels
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Consecutive blocks at one output resolution, together scaled in depth and width."""
+    """Consecutive blocks at one output resolution, together scaled in depth and width.
+
+    Only the first block of a stage may have stride 2. How a network is cut into stages decides
+    how it scales, so it is part of what the network is, and of its fingerprint.
+    """
 
     blocks: tuple[Block, ...]
 
     @property
     def out_channels(self) -> int:
         return self.blocks[-1].out_channels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stem:
-    """The first convolution, with batch-norm and activation."""
-
-    channels: int
-    kernel_size: int = 3
-    stride: int = 2
-    activation: Activation = Activation.SILU
-
-    def __post_init__(self) -> None:
-        _whole("channels", self.channels, 1, MAX_CHANNELS)
-        _kernel(self.kernel_size)
-        _stride(self.stride)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """What follows the last stage, up to the classifier.
-
-    1x1 convolution to `channels` with batch-norm and activation (0: left out, MobileNetV1);
-    global average pooling; a linear layer to `hidden_channels` with activation (0: left out;
-    MobileNetV3 has one, with a bias; Once-for-all's and AttentiveNAS's have none); dropout;
-    a linear classifier with bias.
-    """
-
-    channels: int = 0
-    activation: Activation = Activation.SILU
-    hidden_channels: int = 0
-    hidden_bias: bool = True
-
-    def __post_init__(self) -> None:
-        _whole("channels", self.channels, 0, MAX_CHANNELS)
-        _whole("hidden_channels", self.hidden_channels, 0, MAX_CHANNELS)
-        if not self.hidden_channels:
-            object.__setattr__(self, "hidden_bias", True)
-            if not self.channels:
-                object.__setattr__(self, "activation", Activation.SILU)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +118,7 @@ class Architecture:
 
     stem: Stem
     stages: tuple[Stage, ...]
-    head: Head = Head()
+    head: Head = Head()  # noqa: RUF009 - frozen, so one instance may be shared
     resolution: int = 224
     input_channels: int = 3
     num_classes: int = 1000
@@ -267,21 +129,25 @@ class Architecture:
     padding: Padding = Padding.TORCH
 
     def __post_init__(self) -> None:
-        _whole("resolution", self.resolution, 1, MAX_RESOLUTION)
-        _whole("input_channels", self.input_channels, 1, 64)
-        _whole("num_classes", self.num_classes, 1, MAX_CLASSES)
-        _share("dropout", self.dropout)
-        _share("drop_connect", self.drop_connect)
+        check_whole("resolution", self.resolution, 1, MAX_RESOLUTION)
+        check_whole("input_channels", self.input_channels, 1, 64)
+        check_whole("num_classes", self.num_classes, 1, MAX_CLASSES)
+        check_share("dropout", self.dropout)
+        check_share("drop_connect", self.drop_connect)
+        check_members(self, padding=Padding)
         for name in ("batch_norm_eps", "batch_norm_momentum"):
             value = getattr(self, name)
             if type(value) is not float or not 0.0 < value <= 1.0:
-                raise InvalidFieldError(name, f"must be above 0.0, up to 1.0, but got {value!r}.")
+                raise InvalidFieldError(
+                    name, f"must be above 0.0, up to 1.0, but got {short(value)}."
+                )
         object.__setattr__(self, "stages", _chain(self.stem.channels, self.stages))
         blocks = [block for stage in self.stages for block in stage.blocks]
-        if all(block.skip is Skip.NONE for block in blocks):
+        if all(block.skip is Skip.NONE for block in blocks[1:]):
             object.__setattr__(self, "drop_connect", 0.0)
-        convolutions: list[Stem | Block] = [self.stem, *blocks]
-        if all(part.stride == 1 or part.kernel_size == 1 for part in convolutions):
+        parts: list[Stem | Block] = [self.stem, *blocks]
+        pooled = any(block.skip is Skip.POOL and block.stride > 1 for block in blocks)
+        if not pooled and all(part.stride == 1 or part.kernel_size == 1 for part in parts):
             object.__setattr__(self, "padding", Padding.TORCH)
 
     def walk(self) -> Iterator[PlacedBlock]:
@@ -295,15 +161,16 @@ class Architecture:
 
     @cached_property
     def fingerprint(self) -> str:
-        """32 hexadecimal digits, the same in every run, process and Python version."""
-        return _digest(self.to_dict())
+        """32 hexadecimal digits, the same in every run, process, Python and format version."""
+        return _digest(to_plain(self))
 
     @cached_property
     def body_fingerprint(self) -> str:
         """The same, of what does not depend on the task: without resolution, input channels
         and classes. Transfer, warm starts and weight sharing go by it."""
         task = ("resolution", "input_channels", "num_classes")
-        return _digest({k: v for k, v in self.to_dict().items() if k not in task})
+        body = {k: v for k, v in to_plain(self).items() if k not in task}
+        return _digest({"body": body})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with the version of the format; defaults are left out."""
@@ -324,7 +191,7 @@ class Architecture:
         version = data.get("version", FORMAT_VERSION)
         if type(version) is not int or version != FORMAT_VERSION:
             raise InvalidArchitectureError(
-                f"`version` must be {FORMAT_VERSION}, but got {version!r}. Update this package."
+                f"`version` must be {FORMAT_VERSION}, but got {short(version)}. Update this package."
             )
         try:
             return from_plain(cls, {k: v for k, v in data.items() if k != "version"})
@@ -337,8 +204,8 @@ class Architecture:
     def from_json(cls, text: str) -> Self:
         """Read `to_json`'s form."""
         try:
-            data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+            data = json.loads(text, object_pairs_hook=_without_duplicates)
+        except (ValueError, RecursionError) as error:
             raise InvalidArchitectureError(
                 f"An architecture must be JSON, but got: {error}"
             ) from None
@@ -354,6 +221,14 @@ def strided(size: int, stride: int) -> int:
     return -(-size // stride)
 
 
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the field {short(twice)} twice in one mapping")
+    return data
+
+
 def _digest(data: dict[str, Any]) -> str:
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -366,6 +241,10 @@ def _chain(in_channels: int, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         blocks = []
         for b, block in enumerate(stage.blocks):
             place = f"stages[{s}].blocks[{b}]"
+            if b and block.stride > 1:
+                raise InvalidFieldError(
+                    f"{place}.stride", "must be 1 but in a stage's first block; begin a new stage."
+                )
             same_shape = block.stride == 1 and block.out_channels == in_channels
             if block.operator is Operator.IDENTITY:
                 if not same_shape:
@@ -378,6 +257,8 @@ def _chain(in_channels: int, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
             _check_groups(place, block, in_channels)
             if block.skip is Skip.IDENTITY and not same_shape:
                 block = replace(block, skip=Skip.NONE)
+            elif block.skip is Skip.PROJECTION and same_shape:
+                block = replace(block, skip=Skip.IDENTITY)
             blocks.append(block)
             in_channels = block.out_channels
         if blocks:

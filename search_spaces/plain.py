@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -58,12 +59,12 @@ def from_plain(cls: type[T], data: Any, path: str = "") -> T:
             class checks itself raise what that class raises.
     """
     if not isinstance(data, Mapping):
-        raise PlainError(path, f"must be a mapping, but got {_short(data)}.")
+        raise PlainError(path, f"must be a mapping, but got {short(data)}.")
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in data:
         if key not in known:
             raise PlainError(
-                _join(path, key), f"is not a known field. Known: {', '.join(sorted(known))}."
+                _join(path, _key(key)), f"is not a known field. Known: {', '.join(sorted(known))}."
             )
     values = {}
     hints = _hints(cls)  # type: ignore[arg-type]
@@ -90,12 +91,12 @@ def read_value(hint: Any, value: Any, path: str) -> Any:
         return _read_union(arguments, value, path)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise PlainError(path, f"must be a list, but got {_short(value)}.")
+            raise PlainError(path, f"must be a list, but got {short(value)}.")
         return tuple(read_value(arguments[0], v, f"{path}[{i}]") for i, v in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise PlainError(path, f"must be a mapping with text keys, but got {_short(value)}.")
-        return {k: read_value(arguments[1], v, _join(path, k)) for k, v in value.items()}
+            raise PlainError(path, f"must be a mapping with text keys, but got {short(value)}.")
+        return {k: read_value(arguments[1], v, _join(path, _key(k))) for k, v in value.items()}
     if dataclasses.is_dataclass(hint):
         return from_plain(typing.cast(type, hint), value, path)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
@@ -124,7 +125,7 @@ def _read_enum(hint: type[enum.Enum], value: Any, path: str) -> enum.Enum:
         return hint(value)
     except ValueError:
         allowed = ", ".join(repr(member.value) for member in hint)
-        raise PlainError(path, f"must be one of {allowed}, but got {_short(value)}.") from None
+        raise PlainError(path, f"must be one of {allowed}, but got {short(value)}.") from None
 
 
 _KIND = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -137,16 +138,30 @@ def _read_scalar(hint: Any, value: Any, path: str) -> Any:
         value = float(value)
     # bool is an int to Python, and never one to us
     if type(value) is not hint or value != value or value in (float("inf"), float("-inf")):
-        raise PlainError(path, f"must be {_KIND[hint]}, but got {_short(value)}.")
+        raise PlainError(path, f"must be {_KIND[hint]}, but got {short(value)}.")
     return value
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
 
-def _join(path: str, name: object) -> str:
-    if not path or str(name).startswith("["):
+def short(value: Any) -> str:
+    """A value as a message shows it: one short line, however deep or long the value is."""
+    try:
+        text = _SHORT.repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _key(key: object) -> str:
+    """A document's own key as a path shows it: quoted where it is no plain name."""
+    return key if isinstance(key, str) and key.isidentifier() and len(key) <= 60 else short(key)
+
+
+def _join(path: str, name: str) -> str:
+    if not path or name.startswith("["):
         return f"{path}{name}"
-    return f"{path}.{name}" if name != "" else path
+    return f"{path}.{name}" if name else path
