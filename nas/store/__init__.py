@@ -1,0 +1,59 @@
+"""The store: what every job found, in SQLite or PostgreSQL."""
+
+from typing import TYPE_CHECKING, Any
+
+from nas.store.rows import (
+    ENDED_JOB_STATES,
+    ArchitectureRow,
+    ArtifactRow,
+    AttemptRow,
+    Comparable,
+    DatasetRow,
+    DeviceRow,
+    EvaluationRow,
+    FamilyRow,
+    Filter,
+    JobRow,
+    JobState,
+    MeasurementRow,
+    MemberRow,
+    ModelRow,
+    NewTrial,
+    RecipeRow,
+    TrialEnd,
+    TrialRow,
+)
+
+if TYPE_CHECKING:
+    from nas.store.repository import Store
+
+__all__ = [
+    "ENDED_JOB_STATES",
+    "ArchitectureRow",
+    "ArtifactRow",
+    "AttemptRow",
+    "Comparable",
+    "DatasetRow",
+    "DeviceRow",
+    "EvaluationRow",
+    "FamilyRow",
+    "Filter",
+    "JobRow",
+    "JobState",
+    "MeasurementRow",
+    "MemberRow",
+    "ModelRow",
+    "NewTrial",
+    "RecipeRow",
+    "Store",
+    "TrialEnd",
+    "TrialRow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Store":  # the rows alone don't load SQLAlchemy
+        from nas.store.repository import Store
+
+        return Store
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
