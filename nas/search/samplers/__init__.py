@@ -1,0 +1,46 @@
+"""The samplers by name: a new one is one file here and one line below.
+
+Each is imported when it is made: optuna and scipy take a second to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from nas.errors import InvalidRequestError
+from nas.search.samplers.contract import Problem, Sampler
+
+Factory = Callable[[Problem, Mapping[str, Any]], Sampler]
+
+
+def _optuna(name: str, problem: Problem, options: Mapping[str, Any]) -> Sampler:
+    from nas.search.samplers.optuna_samplers import make_optuna_sampler
+
+    return make_optuna_sampler(name, problem, options)
+
+
+SAMPLERS: dict[str, Factory] = {
+    "gp": partial(_optuna, "gp"),
+    "nsga2": partial(_optuna, "nsga2"),
+    "nsga3": partial(_optuna, "nsga3"),
+    "random": partial(_optuna, "random"),
+    "tpe": partial(_optuna, "tpe"),
+}
+
+
+def make_sampler(name: str, problem: Problem, **options: Any) -> Sampler:
+    """Make a sampler by name.
+
+    Args:
+        options: The sampler's own settings, such as `population_size`; see its options class.
+
+    Raises:
+        InvalidRequestError: If there is no such sampler, or it has no such option or value.
+    """
+    if name not in SAMPLERS:
+        raise InvalidRequestError(
+            f"Unknown sampler {name!r}. Available: {', '.join(sorted(SAMPLERS))}."
+        )
+    return SAMPLERS[name](problem, options)
