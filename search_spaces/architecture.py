@@ -191,7 +191,8 @@ class Architecture:
         version = data.get("version", FORMAT_VERSION)
         if type(version) is not int or version != FORMAT_VERSION:
             raise InvalidArchitectureError(
-                f"`version` must be {FORMAT_VERSION}, but got {short(version)}. Update this package."
+                f"`version` must be {FORMAT_VERSION}, but got {short(version)}. "
+                "Update this package."
             )
         try:
             return from_plain(cls, {k: v for k, v in data.items() if k != "version"})
