@@ -46,12 +46,27 @@ def compound(alpha: float, beta: float, gamma: float, phi: float) -> Coefficient
     >>> compound(1.2, 1.1, 1.15, 2).depth
     1.44
     """
+    return Coefficients(
+        depth=power(alpha, phi), width=power(beta, phi), resolution=power(gamma, phi)
+    )
+
+
+def power(base: float, exponent: float) -> float:
+    """base ** exponent; beyond what numbers hold, a request that makes no sense.
+
+    Raises:
+        InvalidRequestError: If the power is not a finite positive number.
+    """
     try:
-        return Coefficients(depth=alpha**phi, width=beta**phi, resolution=gamma**phi)
+        value = float(base**exponent)
     except (OverflowError, ZeroDivisionError):
+        value = math.inf
+    if not (math.isfinite(value) and value > 0.0):
         raise InvalidRequestError(
-            f"`phi` must be a moderate number such as 0.5 or 7, but got {phi!r}."
-        ) from None
+            f"`phi` must be a moderate number such as 0.5 or 7, but {base:g} to the power of "
+            f"{exponent:g} has no use."
+        )
+    return value
 
 
 def steps(high: float, step: float = 0.05) -> tuple[float, ...]:

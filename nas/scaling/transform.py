@@ -28,6 +28,7 @@ class Rounding:
         head: Whether width reaches the last layer before the classifier: 'yes', 'no', or 'up'
             for one that only grows (MobileNetV2, TinyNet).
         end_repeats: Whether depth reaches the first and the last stage (not so in Lite).
+        max_resolution: Pixels that growth stops at; a baseline above keeps its own.
     """
 
     channels: str = "round_filters"
@@ -36,6 +37,7 @@ class Rounding:
     stem: bool = True
     head: str = "yes"
     end_repeats: bool = True
+    max_resolution: int | None = None
 
     def __post_init__(self) -> None:
         options = {
@@ -53,6 +55,13 @@ class Rounding:
             raise InvalidRequestError(
                 f"`resolution_step` must be from 1 to 1024, but got {self.resolution_step!r}."
             )
+        if self.max_resolution is not None and self.max_resolution < 1:
+            raise InvalidRequestError(
+                f"`max_resolution` must be at least 1, but got {self.max_resolution!r}."
+            )
+
+
+EFFICIENTNET_ROUNDING = Rounding()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +84,7 @@ class Shape:
 def scale(
     architecture: Architecture,
     coefficients: Coefficients,
-    rounding: Rounding = Rounding(),
+    rounding: Rounding = EFFICIENTNET_ROUNDING,
 ) -> Architecture:
     """Make a network deeper, wider and finer, or less of each.
 
@@ -96,7 +105,7 @@ def scale(
 def shape_of(
     architecture: Architecture,
     coefficients: Coefficients,
-    rounding: Rounding = Rounding(),
+    rounding: Rounding = EFFICIENTNET_ROUNDING,
 ) -> Shape:
     """The integer shape that coefficients mean for a network."""
     widen, width = ROUNDING[rounding.channels], coefficients.width
@@ -122,10 +131,13 @@ def shape_of(
             wider(head.channels, scales_head or head.hidden_channels > 0),
             wider(head.hidden_channels, scales_head),
         ),
-        resolution=nearest(
-            architecture.resolution * coefficients.resolution, rounding.resolution_step
-        ),
+        resolution=_resolution(architecture.resolution, coefficients.resolution, rounding),
     )
+
+
+def _resolution(pixels: int, factor: float, rounding: Rounding) -> int:
+    scaled = pixels if factor == 1.0 else nearest(pixels * factor, rounding.resolution_step)
+    return min(scaled, max(pixels, rounding.max_resolution or scaled))
 
 
 def scale_repeats(blocks: int, depth: float, how: str) -> int:
