@@ -146,10 +146,10 @@ def _combine(parts: list[Part]) -> tuple[int, int, int, int]:
 
 def _sum(layers: list[Layer], input_elements: int) -> Part:
     return Part(
-        macs=sum(layer.macs for layer in layers),
-        parameters=sum(layer.parameters for layer in layers),
-        activations=sum(layer.activations for layer in layers),
-        statistics=sum(layer.statistics for layer in layers),
+        macs=sum([layer.macs for layer in layers]),
+        parameters=sum([layer.parameters for layer in layers]),
+        activations=sum([layer.activations for layer in layers]),
+        statistics=sum([layer.statistics for layer in layers]),
         peak=peak_elements(layers, input_elements),
     )
 

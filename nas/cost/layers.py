@@ -22,13 +22,15 @@ from search_spaces.architecture import (
 
 
 class Layer(NamedTuple):
-    """One operator, at batch size 1.
+    """One operator, at batch size 1; `nas.cost.Costs` says what the counts mean.
 
     Args:
         name: Path of the module in the built model, for what has parameters.
         kind: conv, linear, norm, activation, shuffle, pool, multiply or add.
         reads: Tensors that it reads: 0 is the segment's input, i what the i-th layer puts out.
         size: Pixels a side of what it puts out.
+        elements: Numbers in what it puts out.
+        statistics: Running means and variances of a batch-norm; not trainable.
     """
 
     name: str
@@ -37,43 +39,14 @@ class Layer(NamedTuple):
     in_channels: int
     out_channels: int
     size: int
-    kernel_size: int = 1
-    stride: int = 1
-    groups: int = 1
-    bias: bool = False
-
-    @property
-    def elements(self) -> int:
-        """Numbers in the tensor that it puts out."""
-        return self.out_channels * self.size * self.size
-
-    @property
-    def _weights(self) -> int:
-        return self.in_channels // self.groups * self.kernel_size**2 * self.out_channels
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates; biases are not counted."""
-        return self._weights * self.size * self.size if self.kind in ("conv", "linear") else 0
-
-    @property
-    def parameters(self) -> int:
-        """Trainable numbers: weights, biases, batch-norm's scale and shift."""
-        if self.kind == "norm":
-            return 2 * self.out_channels
-        if self.kind in ("conv", "linear"):
-            return self._weights + (self.out_channels if self.bias else 0)
-        return 0
-
-    @property
-    def activations(self) -> int:
-        """Elements put out, by convolutions and linear layers only."""
-        return self.elements if self.kind in ("conv", "linear") else 0
-
-    @property
-    def statistics(self) -> int:
-        """Running means and variances of a batch-norm."""
-        return 2 * self.out_channels if self.kind == "norm" else 0
+    kernel_size: int
+    stride: int
+    groups: int
+    elements: int
+    macs: int
+    parameters: int
+    activations: int
+    statistics: int
 
 
 class _Tape:
@@ -97,21 +70,32 @@ class _Tape:
         reads: tuple[int, ...] | None = None,
     ) -> None:
         """Add a layer; it reads the last one, keeps channels and divides the size by `stride`."""
-        in_channels = self.channels
-        self.channels = in_channels if out_channels is None else out_channels
+        inputs = self.channels
+        outputs = self.channels = inputs if out_channels is None else out_channels
         self.size = strided(self.size, stride) if size is None else size
+        area = self.size * self.size
+        weights = macs = activations = statistics = 0
+        if kind in ("conv", "linear"):
+            weights = inputs // groups * outputs * kernel_size * kernel_size
+            macs, activations = weights * area, outputs * area
+        elif kind == "norm":
+            weights = statistics = 2 * outputs
         self.layers.append(
             Layer(
                 self.prefix + name,
                 kind,
                 (len(self.layers),) if reads is None else reads,
-                in_channels,
-                self.channels,
+                inputs,
+                outputs,
                 self.size,
                 kernel_size,
                 stride,
                 groups,
-                bias,
+                outputs * area,
+                macs,
+                weights + (outputs if bias else 0),
+                activations,
+                statistics,
             )
         )
 
@@ -120,7 +104,6 @@ class _Tape:
         name: str,
         out_channels: int,
         activation: Activation,
-        *,
         kernel_size: int = 1,
         stride: int = 1,
         groups: int = 1,
@@ -151,13 +134,21 @@ class _Tape:
         self.put(f"{name}.gate", "activation")
         self.put(f"{name}.multiply", "multiply", size=size, reads=(tensor, len(self.layers)))
 
-    def skip(self, block: Block, in_channels: int) -> None:
+    def shortcut(self, block: Block, in_channels: int) -> None:
         tensor, channels, size = self._now()
-        if block.skip is Skip.IDENTITY:
-            self.put("add", "add", reads=(tensor, 0))
+        if block.skip is Skip.NONE:
+            return
+        self.channels, shortcut = in_channels, 0
         if block.skip is Skip.POOL:
-            self.put("skip", "pool", out_channels=in_channels, size=size, reads=(0,))
-            self.put("add", "add", out_channels=channels, reads=(tensor, len(self.layers)))
+            self.put("shortcut", "pool", out_channels=channels, size=size, reads=(shortcut,))
+            shortcut = len(self.layers)
+        if block.skip is Skip.PROJECTION and block.stride > 1:
+            self.put("shortcut.pool", "pool", size=size, reads=(shortcut,))
+            shortcut = len(self.layers)
+        if block.skip is Skip.PROJECTION and in_channels != channels:
+            self.put("shortcut.conv", "conv", out_channels=channels, size=size, reads=(shortcut,))
+            shortcut = len(self.layers)
+        self.put("add", "add", out_channels=channels, reads=(tensor, shortcut))
 
     def _now(self) -> tuple[int, int, int]:
         return len(self.layers), self.channels, self.size
@@ -172,31 +163,27 @@ def stem_layers(stem: Stem, input_channels: int, resolution: int) -> list[Layer]
     return tape.layers
 
 
-def block_layers(block: Block, in_channels: int, in_size: int, prefix: str = "") -> list[Layer]:
-    """The layers of one block; `prefix` goes before their names."""
-    tape = _Tape(prefix, in_channels, in_size)
-    k_by_k = {"kernel_size": block.kernel_size, "stride": block.stride}
-    inner, groups, activation = (
-        block.inner_channels(in_channels),
-        block.groups,
-        block.activation,
-    )
+def block_layers(block: Block, in_channels: int, in_size: int, name: str = "") -> list[Layer]:
+    """The layers of one block; `name` goes before theirs."""
+    tape = _Tape(f"{name}body.", in_channels, in_size)
+    inner, groups = block.inner_channels(in_channels), block.groups
+    kernel_size, stride, activation = block.kernel_size, block.stride, block.activation
     if block.operator is Operator.CONV:
-        tape.conv_norm("conv", inner, activation, groups=groups, **k_by_k)
-        tape.squeeze_excitation(block.squeeze_excitation)
-    else:
-        if block.operator is Operator.FUSED_MBCONV:
-            tape.conv_norm("expand", inner, activation, **k_by_k)
-        else:
-            if block.operator is Operator.MBCONV:
-                tape.conv_norm("expand", inner, activation, groups=groups)
-                if groups > 1:
-                    tape.put("shuffle", "shuffle")
-            tape.conv_norm("depthwise", inner, activation, groups=inner, **k_by_k)
-        tape.squeeze_excitation(block.squeeze_excitation)
+        tape.conv_norm("conv", inner, activation, kernel_size, stride, groups)
+    if block.operator is Operator.FUSED_MBCONV:
+        tape.conv_norm("expand", inner, activation, kernel_size, stride, groups)
+    if block.operator is Operator.MBCONV:
+        tape.conv_norm("expand", inner, activation, groups=groups)
+    if groups > 1 and block.expanded_channels is not None:
+        tape.put("shuffle", "shuffle")
+    if block.operator in (Operator.MBCONV, Operator.SEPARABLE):
+        tape.conv_norm("depthwise", inner, activation, kernel_size, stride, groups=inner)
+    tape.squeeze_excitation(block.squeeze_excitation)
+    if block.operator is not Operator.CONV:
         last = activation if block.pointwise_activation else Activation.NONE
         tape.conv_norm("project", block.out_channels, last, groups=groups)
-    tape.skip(block, in_channels)
+    tape.prefix = name
+    tape.shortcut(block, in_channels)
     return tape.layers
 
 

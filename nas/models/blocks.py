@@ -124,39 +124,74 @@ class SqueezeExcite(nn.Module):
         return x * gate
 
 
+class PoolShortcut(nn.Module):
+    """A 3x3 average at the block's stride, on the channels that input and output both have."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.added_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, in_channels, h, w) to the shape of the block's output."""
+        x = F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
+        # a negative padding cuts
+        return F.pad(x, (0, 0, 0, 0, 0, self.added_channels)) if self.added_channels else x
+
+
+class ProjectionShortcut(nn.Module):
+    """A 2x2 average where the stride is 2, then a 1x1 `conv` where the channels change."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, in_channels, h, w) to the shape of the block's output."""
+        if self.stride > 1:
+            odd = (x.shape[-2] % 2, x.shape[-1] % 2)
+            x = F.avg_pool2d(x, 2, self.stride, padding=odd)
+        projected: Tensor = self.conv(x)
+        return projected
+
+
 def drop_connect(x: Tensor, survival: float) -> Tensor:
     """Zero whole samples, and divide the others by the probability that they survive."""
     mask = x.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(survival)
     return x * mask.div_(survival)
 
 
-class BlockModule(nn.Sequential):
-    """One block: its layers by name, one after the other, and what its skip adds.
+class BlockModule(nn.Module):
+    """One block: the layers of its `body` by name, and the `shortcut` that is added, if any.
 
     Args:
-        survival: Probability that a sample's layers are not dropped in training.
+        survival: Probability that a sample's body is not dropped in training.
     """
 
     def __init__(
         self, block: Block, in_channels: int, factory: LayerFactory, survival: float = 1.0
     ) -> None:
-        super().__init__(_layers(block, in_channels, factory))
-        self.skip, self.stride, self.survival = block.skip, block.stride, survival
-        self.added_channels = block.out_channels - in_channels
+        super().__init__()
+        self.body = nn.Sequential(_layers(block, in_channels, factory))
+        self.survival = survival
+        self.shortcut: nn.Module | None = None
+        if block.skip is Skip.IDENTITY:
+            self.shortcut = nn.Identity()
+        elif block.skip is not Skip.NONE:
+            kind = PoolShortcut if block.skip is Skip.POOL else ProjectionShortcut
+            self.shortcut = kind(in_channels, block.out_channels, block.stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, in_channels, h, w) to (n, out_channels, ceil(h / stride), ceil(w / stride))."""
-        y: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-        if self.skip is Skip.NONE:
+        y: Tensor = self.body(x)
+        if self.shortcut is None:
             return y
         if self.training and self.survival < 1.0:
             y = drop_connect(y, self.survival)
-        return y + (x if self.skip is Skip.IDENTITY else self._pooled(x))
-
-    def _pooled(self, x: Tensor) -> Tensor:
-        x = F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
-        # a negative padding cuts
-        return F.pad(x, (0, 0, 0, 0, 0, self.added_channels)) if self.added_channels else x
+        return y + self.shortcut(x)
 
 
 def _layers(block: Block, in_channels: int, factory: LayerFactory) -> OrderedDict[str, nn.Module]:
@@ -170,11 +205,13 @@ def _layers(block: Block, in_channels: int, factory: LayerFactory) -> OrderedDic
                 in_channels, inner, activation, groups=groups, **spatial
             )
         case Operator.FUSED_MBCONV:
-            layers["expand"] = factory.conv_norm(in_channels, inner, activation, **spatial)
+            layers["expand"] = factory.conv_norm(
+                in_channels, inner, activation, groups=groups, **spatial
+            )
         case Operator.MBCONV:
             layers["expand"] = factory.conv_norm(in_channels, inner, activation, groups=groups)
-            if groups > 1:
-                layers["shuffle"] = ChannelShuffle(groups)
+    if groups > 1 and "expand" in layers:
+        layers["shuffle"] = ChannelShuffle(groups)
     if block.operator in (Operator.MBCONV, Operator.SEPARABLE):
         layers["depthwise"] = factory.conv_norm(inner, inner, activation, groups=inner, **spatial)
     if block.squeeze_excitation is not None:
