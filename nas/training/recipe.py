@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ExtraMetric = Literal["top5", "balanced_accuracy", "macro_f1", "per_class"]
+
 
 class Augmentation(BaseModel):
     """What is done to training images, in batch, on the device; 0 or false leaves a step out."""
@@ -39,7 +41,9 @@ class Recipe(BaseModel):
     momentum: float = Field(0.9, ge=0.0, lt=1.0)
     weight_decay: float = Field(5e-4, ge=0.0, le=1.0, description="not on batch-norm and biases")
     schedule: Literal["cosine", "constant", "step", "one_cycle"] = "cosine"
-    warmup_epochs: float = Field(1.0, ge=0.0)
+    warmup_epochs: float = Field(1.0, ge=0.0, description="not in one_cycle")
+    step_epochs: float = Field(2.4, gt=0.0, description="`step`: epochs between two drops")
+    step_factor: float = Field(0.97, gt=0.0, le=1.0, description="`step`: what a drop leaves")
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     average_decay: float = Field(0.0, ge=0.0, lt=1.0, description="of the weights' average; 0: off")
     clip_norm: float = Field(0.0, ge=0.0, description="of the gradient; 0: off")
@@ -48,7 +52,7 @@ class Recipe(BaseModel):
     initial_weights: str | None = Field(None, description="SHA-256 of stored weights to start from")
     precision: Literal["float32", "bfloat16"] = "float32"
     time_limit_s: float | None = Field(None, gt=0.0, description="longer is infeasible")
-    metrics: tuple[Literal["top5", "balanced_accuracy", "macro_f1", "per_class"], ...] = ()
+    metrics: tuple[ExtraMetric, ...] = Field((), description="beside accuracy and loss")
 
     @property
     def digest(self) -> str:
