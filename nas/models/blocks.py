@@ -191,7 +191,8 @@ class BlockModule(nn.Module):
             return y
         if self.training and self.survival < 1.0:
             y = drop_connect(y, self.survival)
-        return y + self.shortcut(x)
+        added: Tensor = self.shortcut(x)
+        return y + added
 
 
 def _layers(block: Block, in_channels: int, factory: LayerFactory) -> OrderedDict[str, nn.Module]:
