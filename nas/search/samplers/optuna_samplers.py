@@ -84,6 +84,7 @@ class OptunaSampler:
         self._records: list[TrialRecord] = []
         self._constrained = False
         self._study_keys: set[str] = set()
+        self._worst: list[float | None] = [None] * len(self._problem.objectives)
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(
             storage=self._storage,
@@ -102,18 +103,17 @@ class OptunaSampler:
         asked = self._records[record.number]
         if asked.state is not TrialState.RUNNING:
             raise ValueError(f"Trial {record.number} was told before; it is {asked.state.value}.")
-        told = replace(record, attributes={**asked.attributes, **self._told_values(record)})
+        told = replace(record, attributes={**asked.attributes, **self._stand_in(record)})
         self._records[record.number] = told
+        self._note_worst(told)
         if _violation(told) > 0 and not self._constrained:
             # Optuna takes constraints with a trial's end, and its GP wants them of every trial
             self.restore(self._records)
             return told
         values = _values_for_optuna(told)
         if self._constrained and values is not None:
-            trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-                self._study_id, told.number
-            )
-            optuna.Trial(self._study, trial_id).set_constraint("violation", _violation(told))
+            trial = optuna.Trial(self._study, self._trial_id(told.number))
+            trial.set_constraint("violation", _violation(told))
         self._study.tell(told.number, values, _STATES[told.state])
         return told
 
@@ -126,10 +126,14 @@ class OptunaSampler:
         self._constrained = any(_violation(record) > 0 for record in records)
         self._records = list(records)
         for record in records:
+            self._note_worst(record)
             for key, value in record.attributes.get("study", {}).items():
                 self._storage.set_study_system_attr(self._study_id, key, value)
             self._study.add_trial(self._as_optuna(record))
         self._study_keys = set(self._storage.get_study_system_attrs(self._study_id))
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _ask_one(self) -> TrialRecord:
         number = len(self._records)
@@ -147,27 +151,32 @@ class OptunaSampler:
             number=number,
             choices={d.name: trial.params[d.name] for d in self._problem.decisions},
             state=TrialState.RUNNING,
-            attributes=self._attributes(trial.number),
+            attributes=self._attributes(number),
         )
         self._records.append(record)
         return record
 
     def _attributes(self, number: int) -> dict[str, Any]:
         """What Optuna noted on the trial, and on the study while it was asked for this one."""
-        trial = self._study.get_trials(deepcopy=False)[number]
+        attributes = self._storage.get_trial_system_attrs(self._trial_id(number))
         # running trials here have all their parameters; Optuna's copy of them is for storages
         # that are shared
-        system = {k: v for k, v in trial.system_attrs.items() if "relative_params" not in k}
+        system = {k: v for k, v in attributes.items() if "relative_params" not in k}
         study = self._storage.get_study_system_attrs(self._study_id)
         new = {k: v for k, v in study.items() if k not in self._study_keys}
         self._study_keys |= set(new)
         return {key: value for key, value in (("system", system), ("study", new)) if value}
 
-    def _told_values(self, record: TrialRecord) -> dict[str, Any]:
+    def _note_worst(self, record: TrialRecord) -> None:
+        for i, value in enumerate(record.values or ()):
+            worse = min if self._problem.objectives[i].maximize else max
+            worst = self._worst[i]
+            self._worst[i] = value if worst is None else worse(worst, value)
+
+    def _stand_in(self, record: TrialRecord) -> dict[str, Any]:
         """Stand-ins for what an infeasible trial has no value of: known costs, else the worst."""
         if record.state not in (TrialState.INFEASIBLE, TrialState.FAILED):
             return {}
-        done = [r.values for r in self._records if r.values is not None]
         known: Mapping[str, Any] = {}
         if self._problem.known_costs is not None:
             known = self._problem.known_costs([record.choices])
@@ -175,8 +184,7 @@ class OptunaSampler:
         for i, objective in enumerate(self._problem.objectives):
             value = float(known[objective.metric][0]) if objective.metric in known else math.nan
             if not math.isfinite(value):
-                worst = min if objective.maximize else max
-                value = worst((v[i] for v in done), default=0.0)
+                value = self._worst[i] or 0.0
             values.append(value)
         return {"stand_in": values}
 
