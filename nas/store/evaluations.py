@@ -1,0 +1,169 @@
+"""Evaluations and architectures: written once under their key, whoever comes first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, select
+
+from nas.errors import InvalidRequestError
+from nas.store.connected import Connected, columns_of, insert_new, now, upsert
+from nas.store.rows import ArchitectureRow, EvaluationRow
+from nas.store.schema import architectures, artifacts, claims, evaluations
+
+WEIGHTS = "weights"
+CHUNK = 500  # of keys in one IN (...): PostgreSQL and SQLite both bound the parameters
+
+
+class Evaluations(Connected):
+    """The part of the store about evaluations and architectures."""
+
+    def evaluation(self, key: str) -> EvaluationRow | None:
+        """The evaluation of that key, if there is one."""
+        return self.evaluations([key]).get(key)
+
+    def evaluations(self, keys: Iterable[str]) -> dict[str, EvaluationRow]:
+        """Those of the keys that are there."""
+        wanted = list(dict.fromkeys(keys))
+        with self._read() as connection:
+            return {
+                row.key: row
+                for start in range(0, len(wanted), CHUNK)
+                for row in _select(connection, wanted[start : start + CHUNK])
+            }
+
+    def save_evaluation(
+        self, evaluation: EvaluationRow, architecture: ArchitectureRow | None = None
+    ) -> EvaluationRow:
+        """Write an evaluation, unless its key is there; returns the one that stays.
+
+        A completed one takes the place of one that is not; otherwise the first stays. Claims
+        on the key end.
+
+        Args:
+            architecture: Its network, needed if the store may not have it yet.
+        """
+        with self._write() as connection:
+            save_architectures(connection, [architecture] if architecture else [])
+            save_evaluations(connection, [evaluation])
+            (row,) = _select(connection, [evaluation.key])
+            return row
+
+    def save_architectures(self, rows: Sequence[ArchitectureRow]) -> None:
+        """Write networks that are not there yet."""
+        with self._write() as connection:
+            save_architectures(connection, rows)
+
+    def find_architecture(self, text: str) -> ArchitectureRow | None:
+        """The network whose fingerprint is or begins with that; None if there is none.
+
+        Raises:
+            InvalidRequestError: If several begin so.
+        """
+        if not text:
+            return None
+        begins = architectures.c.fingerprint.startswith(text, autoescape=True)
+        with self._read() as connection:
+            found = connection.execute(select(architectures).where(begins).limit(2)).all()
+        if len(found) > 1:
+            raise InvalidRequestError(
+                f"Several architectures in {self.url} begin with {text!r}; "
+                f"write more of the fingerprint."
+            )
+        return ArchitectureRow(**found[0]._mapping) if found else None
+
+
+def save_architectures(connection: Connection, rows: Sequence[ArchitectureRow]) -> None:
+    # always in one order: two transactions that insert the same rows wait, and never in a circle
+    ordered = sorted({row.fingerprint: row for row in rows}.items())
+    insert_new(connection, architectures, [columns_of(row) for _, row in ordered])
+
+
+def save_evaluations(connection: Connection, rows: Sequence[EvaluationRow]) -> None:
+    if not rows:
+        return
+    ordered = sorted(rows, key=lambda row: row.key)
+    insert = upsert(connection, evaluations)
+    replaced = {
+        column.name: insert.excluded[column.name]
+        for column in evaluations.c
+        if column.name not in ("key", "created_at")
+    }
+    statement = insert.on_conflict_do_update(
+        index_elements=["key"],
+        set_=replaced,
+        where=and_(evaluations.c.status != "completed", insert.excluded.status == "completed"),
+    )
+    connection.execute(statement, [_columns(row) for row in ordered])
+    _save_weights(connection, [row for row in ordered if row.weights])
+    connection.execute(delete(claims).where(claims.c.key.in_([row.key for row in ordered])))
+
+
+def _save_weights(connection: Connection, rows: Sequence[EvaluationRow]) -> None:
+    if not rows:
+        return
+    known = select(artifacts.c.evaluation).where(
+        artifacts.c.kind == WEIGHTS, artifacts.c.evaluation.in_([row.key for row in rows])
+    )
+    there = set(connection.execute(known).scalars())
+    files: list[dict[str, Any]] = [
+        {
+            "name": row.weights[0],
+            "sha256": row.weights[1],
+            "bytes": row.weights[2],
+            "kind": WEIGHTS,
+            "architecture": row.architecture,
+            "evaluation": row.key,
+            "job": row.job,
+            "details": {},
+            "created_at": now(),
+        }
+        for row in rows
+        if row.weights and row.key not in there
+    ]
+    if files:
+        connection.execute(artifacts.insert(), files)
+
+
+def _columns(row: EvaluationRow) -> dict[str, Any]:
+    numbers = {k: float(v) for k, v in row.metrics.items() if math.isfinite(v)}
+    return columns_of(
+        row,
+        "weights",
+        metrics=numbers,
+        curve=[dict(epoch) for epoch in row.curve],
+        comparable=comparable_id(row),
+    )
+
+
+def comparable_id(row: EvaluationRow) -> str:
+    """16 hexadecimal digits, the same for evaluations that may stand on one front."""
+    parts = [row.dataset, row.split, row.recipe, row.evaluator, row.train_on, float(row.fidelity)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _select(connection: Connection, keys: Sequence[str]) -> list[EvaluationRow]:
+    weights = and_(artifacts.c.evaluation == evaluations.c.key, artifacts.c.kind == WEIGHTS)
+    query = (
+        select(
+            evaluations,
+            artifacts.c.name.label("weights_name"),
+            artifacts.c.sha256.label("weights_sha256"),
+            artifacts.c.bytes.label("weights_bytes"),
+        )
+        .outerjoin(artifacts, weights)
+        .where(evaluations.c.key.in_(keys))
+    )
+    return [_evaluation(row) for row in connection.execute(query)]
+
+
+def _evaluation(row: Row[Any]) -> EvaluationRow:
+    columns = dict(row._mapping)
+    name, sha256, size = (columns.pop(f"weights_{part}") for part in ("name", "sha256", "bytes"))
+    del columns["comparable"]
+    columns["curve"] = tuple(columns["curve"])
+    return EvaluationRow(weights=None if name is None else (name, sha256, size), **columns)

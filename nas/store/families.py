@@ -1,0 +1,90 @@
+"""Families: a baseline, the coefficients found for it, and the members that they give."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from nas.store.connected import Connected, columns_of, now, upsert
+from nas.store.evaluations import save_architectures
+from nas.store.rows import ArchitectureRow, FamilyRow, MemberRow
+from nas.store.schema import architectures, evaluations, families, members
+
+FILLED_IN = ("macs", "parameters", "resolution", "val_accuracy", "test_accuracy")
+
+
+class Families(Connected):
+    """The part of the store about families."""
+
+    def save_family(
+        self,
+        job_id: str,
+        name: str,
+        *,
+        baseline: str,
+        rule: str,
+        coefficients: Mapping[str, float],
+        rows: Sequence[MemberRow],
+        architectures: Sequence[ArchitectureRow] = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> FamilyRow:
+        """Write a family; one of the same name in the job is replaced, members and all.
+
+        Args:
+            baseline: Fingerprint of the architecture that was scaled.
+            architectures: Those of the members and the baseline that the store may not have yet.
+        """
+        family = {
+            "id": secrets.token_hex(4),
+            "job": job_id,
+            "name": name,
+            "baseline": baseline,
+            "rule": rule,
+            "coefficients": dict(coefficients),
+            "details": dict(details or {}),
+            "created_at": now(),
+        }
+        with self._write() as connection:
+            save_architectures(connection, architectures)
+            insert = upsert(connection, families)
+            kept = {n: insert.excluded[n] for n in ("baseline", "rule", "coefficients", "details")}
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["job", "name"], set_=kept), family
+            )
+            here = (families.c.job == job_id, families.c.name == name)
+            family_id = connection.execute(select(families.c.id).where(*here)).scalar_one()
+            connection.execute(delete(members).where(members.c.family == family_id))
+            if rows:
+                columns = [columns_of(row, *FILLED_IN, family=family_id) for row in rows]
+                connection.execute(members.insert(), columns)
+            return _families(connection, families.c.id == family_id)[0]
+
+    def families(self, job_id: str | None = None) -> list[FamilyRow]:
+        """Families of a job, or all of them, the oldest first, each with its members."""
+        with self._read() as connection:
+            return _families(connection, *([families.c.job == job_id] if job_id else []))
+
+
+def _families(connection: Connection, *conditions: Any) -> list[FamilyRow]:
+    query = select(families).where(*conditions).order_by(families.c.created_at, families.c.id)
+    found = connection.execute(query).all()
+    by_family: dict[str, list[MemberRow]] = {row.id: [] for row in found}
+    own = [members.c[f.name] for f in fields(MemberRow) if f.name not in FILLED_IN]
+    costs = [architectures.c[name] for name in ("macs", "parameters", "resolution")]
+    results = [evaluations.c[name] for name in ("val_accuracy", "test_accuracy")]
+    with_numbers = (
+        select(members.c.family, *own, *costs, *results)
+        .join(architectures, architectures.c.fingerprint == members.c.architecture)
+        .outerjoin(evaluations, evaluations.c.key == members.c.evaluation)
+        .join(families, families.c.id == members.c.family)
+        .where(*conditions)
+        .order_by(members.c.number)
+    )
+    for row in connection.execute(with_numbers):
+        columns = dict(row._mapping)
+        by_family[columns.pop("family")].append(MemberRow(**columns))
+    return [FamilyRow(members=tuple(by_family[row.id]), **row._mapping) for row in found]

@@ -1,0 +1,281 @@
+"""Models: evaluated networks, asked for by the database: fronts, ties, the best under bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Select,
+    SelectBase,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+
+from nas.errors import InvalidRequestError
+from nas.store.connected import Connected
+from nas.store.rows import Comparable, Filter, ModelRow
+from nas.store.schema import COSTS, evaluations, trials
+
+EVERYTHING = Filter()
+ACCURACIES = ("val_accuracy", "test_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A metric as the database sees it; `error` is its standard error, 0 where it is exact."""
+
+    value: ColumnElement[float]
+    error: ColumnElement[float]
+    maximize: bool
+
+
+class Models(Connected):
+    """The part of the store that answers questions about models."""
+
+    def comparables(self, where: Filter = EVERYTHING) -> list[Comparable]:
+        """The groups of evaluations that may be compared with each other, the largest first."""
+        parts = ("dataset", "split", "recipe", "evaluator", "train_on", "fidelity")
+        columns = [evaluations.c.comparable.label("id"), *(evaluations.c[p] for p in parts)]
+        query = select(*columns, func.count().label("count")).where(*_conditions(where))
+        query = query.group_by(*columns).order_by(func.count().desc(), evaluations.c.comparable)
+        with self._read() as connection:
+            return [Comparable(**row._mapping) for row in connection.execute(query)]
+
+    def front(
+        self,
+        where: Filter = EVERYTHING,
+        metrics: Sequence[str] = ("macs", "val_accuracy"),
+        maximize: Sequence[bool] | None = None,
+        *,
+        ties: bool = False,
+    ) -> list[ModelRow]:
+        """The non-dominated models, the best by the first metric first.
+
+        A model without one of the metrics takes no part. Two metrics are a query alone; for
+        more, the numbers (not the rows) are read and compared by `nas.pareto`.
+
+        Args:
+            metrics: Costs, 'val_accuracy' ('accuracy' means the same), 'test_accuracy',
+                'seconds', or a metric of the evaluator's own.
+            maximize: Directions; needed for the evaluator's own metrics.
+            ties: Add the dominated models that the front beats by no more than the accuracies'
+                errors, marked as tied; see `nas.pareto.tied`.
+
+        Raises:
+            InvalidRequestError: If a metric is not known, or what `where` describes is not
+                comparable (several data sets, recipes or fidelities).
+        """
+        axes = [axis_of(name, maximize[i] if maximize else None) for i, name in enumerate(metrics)]
+        group = self._one_comparable(where)
+        if group is None:
+            return []
+        conditions = [*_conditions(where), evaluations.c.comparable == group]
+        with self._read() as connection:
+            if len(axes) == 2:
+                found = connection.execute(_front_of_two(conditions, axes, ties))
+                marks = {key: bool(tied) for key, tied in found}
+            else:
+                marks = _front_of_many(connection, conditions, axes, ties)
+            rows = _models(connection, where, marks)
+        places = {key: place for place, key in enumerate(marks)}
+        return sorted(rows, key=lambda row: places[row.evaluation])
+
+    def models(
+        self,
+        where: Filter = EVERYTHING,
+        order_by: str = "val_accuracy",
+        maximize: bool | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[ModelRow]:
+        """Completed evaluations, the best by one metric first; those without it come last."""
+        axis = axis_of(order_by, maximize)
+        best_first = axis.value.desc() if axis.maximize else axis.value.asc()
+        order = (best_first.nulls_last(), evaluations.c.key)
+        query = _model_query(where).where(*_conditions(where)).order_by(*order).limit(limit)
+        with self._read() as connection:
+            return [ModelRow(**row._mapping) for row in connection.execute(query)]
+
+    def _one_comparable(self, where: Filter) -> str | None:
+        """The group that a front is about; None where there is nothing yet."""
+        if where.comparable is not None:
+            return where.comparable
+        groups = self.comparables(where)
+        if len(groups) <= 1:
+            return groups[0].id if groups else None
+        differing = [
+            name
+            for name in ("dataset", "split", "recipe", "evaluator", "train_on", "fidelity")
+            if len({getattr(group, name) for group in groups}) > 1
+        ]
+        raise InvalidRequestError(
+            f"A front compares one data set, recipe and fidelity, but {len(groups)} kinds of "
+            f"evaluations were meant, which differ in {', '.join(differing)}; name a job, or one "
+            f"of the kinds {', '.join(group.id for group in groups[:5])}."
+        )
+
+
+def axis_of(metric: str, maximize: bool | None = None) -> Axis:
+    """What to read for a metric, and which way is better."""
+    name = "val_accuracy" if metric == "accuracy" else metric
+    exact: ColumnElement[float] = literal(0.0)
+    if name in ACCURACIES:
+        error = func.coalesce(evaluations.c[f"{name}_se"], 0.0)
+        return Axis(evaluations.c[name], error, True if maximize is None else maximize)
+    if name in (*COSTS, "seconds"):
+        return Axis(evaluations.c[name], exact, bool(maximize))
+    if maximize is None or not re.fullmatch(r"[\w.@/-]+", name):
+        known = ", ".join((*ACCURACIES, *COSTS, "seconds"))
+        raise InvalidRequestError(
+            f"A metric must be one of {known}, or an evaluator's own with its direction, "
+            f"but got {metric!r}."
+        )
+    return Axis(evaluations.c.metrics[name].as_float(), exact, maximize)
+
+
+def _conditions(where: Filter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [evaluations.c.status == "completed"]
+    for name in ("comparable", "dataset", "recipe", "evaluator", "train_on", "architecture"):
+        value = getattr(where, name)
+        if value is not None:
+            found.append(evaluations.c[name] == value)
+    if where.job is not None:
+        used = select(trials.c.evaluation).where(
+            trials.c.job == where.job,
+            trials.c.state == "completed",
+            trials.c.evaluation.is_not(None),
+        )
+        if where.origins is not None:
+            used = used.where(trials.c.origin.in_(where.origins))
+        found.append(evaluations.c.key.in_(used))
+    for name, bound in where.at_most.items():
+        found.append(axis_of(name, maximize=False).value <= bound)
+    for name, bound in where.at_least.items():
+        found.append(axis_of(name, maximize=False).value >= bound)
+    return found
+
+
+def _front_of_two(
+    conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis], ties: bool
+) -> Select[Any]:
+    """Keys of the front, and whether each is merely tied.
+
+    The best y at each x, walked from the best x to the worst: a step that is no better than
+    all steps before it is dominated by one of them, and the others are the front.
+    """
+    x, y = axes
+    points = _points(conditions, axes)
+    best, better = (func.max, "__gt__") if y.maximize else (func.min, "__lt__")
+    steps = select(points.c.x, best(points.c.y).label("y")).group_by(points.c.x).cte("steps")
+    order = steps.c.x.desc() if x.maximize else steps.c.x.asc()
+    before = best(steps.c.y).over(order_by=order, rows=(None, -1))
+    walk = select(steps.c.x, steps.c.y, before.label("before")).cte("walk")
+    improves = or_(walk.c.before.is_(None), getattr(walk.c.y, better)(walk.c.before))
+    front = (
+        select(points, literal(0).label("tied"))
+        .join(walk, and_(points.c.x == walk.c.x, points.c.y == walk.c.y))
+        .where(improves)
+        .cte("front")
+    )
+    marked: SelectBase = select(front)
+    if ties:
+        marked = union_all(select(front), _tied_with(points, front, axes))
+    found = marked.subquery()
+    last = (found.c.x.desc() if x.maximize else found.c.x.asc(), found.c.tied, found.c.key)
+    return select(found.c.key, found.c.tied).order_by(*last)
+
+
+def _points(conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis]) -> CTE:
+    x, y = axes
+    return (
+        select(
+            evaluations.c.key,
+            x.value.label("x"),
+            y.value.label("y"),
+            x.error.label("x_error"),
+            y.error.label("y_error"),
+        )
+        .where(*conditions, x.value.is_not(None), y.value.is_not(None))
+        .cte("points")
+    )
+
+
+def _tied_with(points: CTE, front: CTE, axes: Sequence[Axis]) -> Select[Any]:
+    """Dominated points that no member of the front beats clearly."""
+    gaps, doubts = [], []
+    for name, axis in zip("xy", axes):
+        mine, best = points.c[name], front.c[name]
+        gap = best - mine if axis.maximize else mine - best
+        error = points.c[f"{name}_error"], front.c[f"{name}_error"]
+        variance = error[0] * error[0] + error[1] * error[1]  # SQLite may lack sqrt
+        gaps.append(gap)
+        doubts.append(and_(variance > 0, gap * gap <= variance))
+    dominated = and_(*(gap >= 0 for gap in gaps), or_(*(gap > 0 for gap in gaps)))
+    clearly = exists().where(dominated, ~or_(*doubts)).select_from(front).correlate(points)
+    some = exists().where(dominated).select_from(front).correlate(points)
+    return select(points, literal(1).label("tied")).where(some, ~clearly)
+
+
+def _front_of_many(
+    connection: Connection,
+    conditions: Sequence[ColumnElement[bool]],
+    axes: Sequence[Axis],
+    ties: bool,
+) -> dict[str, bool]:
+    import numpy as np
+
+    from nas.pareto import non_dominated, tied
+
+    values = [axis.value for axis in axes]
+    query = select(evaluations.c.key, *values, *(axis.error for axis in axes)).where(*conditions)
+    rows = connection.execute(query.order_by(values[0], evaluations.c.key)).all()
+    numbers = np.array([tuple(row[1:]) for row in rows], dtype=np.float64)
+    numbers = numbers.reshape(len(rows), 2 * len(axes))
+    points, maximize = numbers[:, : len(axes)], [axis.maximize for axis in axes]
+    front = non_dominated(points, maximize)
+    doubtful = tied(points, numbers[:, len(axes) :], maximize) if ties else ~front & front
+    return {
+        row[0]: bool(is_tied)
+        for row, is_front, is_tied in zip(rows, front, doubtful)
+        if is_front or is_tied
+    }
+
+
+def _models(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:
+    keys = list(marks)
+    rows = []
+    for start in range(0, len(keys), 500):
+        wanted = evaluations.c.key.in_(keys[start : start + 500])
+        for row in connection.execute(_model_query(where).where(wanted)):
+            rows.append(ModelRow(tied=marks[row.evaluation], **row._mapping))
+    return rows
+
+
+def _model_query(where: Filter) -> Select[Any]:
+    job = literal(where.job) if where.job is not None else evaluations.c.job
+    number = select(func.min(trials.c.number)).where(
+        trials.c.evaluation == evaluations.c.key, trials.c.job == job
+    )
+    columns = (
+        *("architecture", "subject", "dataset", "recipe", "seed", "fidelity"),
+        *("val_accuracy", "val_accuracy_se", "test_accuracy", "test_accuracy_se"),
+        *COSTS,
+        *("seconds", "device", "metrics", "created_at"),
+    )
+    return select(
+        evaluations.c.key.label("evaluation"),
+        job.label("job"),
+        number.scalar_subquery().label("trial"),
+        *(evaluations.c[name] for name in columns),
+    )
