@@ -246,9 +246,9 @@ def _chain(in_channels: int, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
                 raise InvalidFieldError(
                     f"{place}.stride", "must be 1 but in a stage's first block; begin a new stage."
                 )
-            same_shape = block.stride == 1 and block.out_channels == in_channels
-            if block.operator is Operator.IDENTITY:
-                if not same_shape:
+            settled = settle(block, in_channels)
+            if settled is None:
+                if block.stride > 1 or block.out_channels != in_channels:
                     raise InvalidFieldError(
                         f"{place}.operator",
                         "must not be 'identity' where channels or size change; "
@@ -256,11 +256,7 @@ def _chain(in_channels: int, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
                     )
                 continue
             _check_groups(place, block, in_channels)
-            if block.skip is Skip.IDENTITY and not same_shape:
-                block = replace(block, skip=Skip.NONE)
-            elif block.skip is Skip.PROJECTION and same_shape:
-                block = replace(block, skip=Skip.IDENTITY)
-            blocks.append(block)
+            blocks.append(settled)
             in_channels = block.out_channels
         if blocks:
             chained.append(Stage(blocks=tuple(blocks)))
@@ -269,6 +265,18 @@ def _chain(in_channels: int, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     if sum(len(stage.blocks) for stage in chained) > MAX_BLOCKS:
         raise InvalidFieldError("stages", f"must hold at most {MAX_BLOCKS} blocks.")
     return tuple(chained)
+
+
+def settle(block: Block, in_channels: int) -> Block | None:
+    """The block in its one form after so many channels; None for identity, which has no layers."""
+    if block.operator is Operator.IDENTITY:
+        return None
+    same_shape = block.stride == 1 and block.out_channels == in_channels
+    if block.skip is Skip.IDENTITY and not same_shape:
+        return replace(block, skip=Skip.NONE)
+    if block.skip is Skip.PROJECTION and same_shape:
+        return replace(block, skip=Skip.IDENTITY)
+    return block
 
 
 def _check_groups(place: str, block: Block, in_channels: int) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.architecture import Architecture, Block, Head, Operator, Skip, Stage, Stem
+from search_spaces.architecture import (
+    Architecture,
+    Block,
+    Head,
+    Operator,
+    Skip,
+    Stage,
+    Stem,
+    settle,
+)
 from search_spaces.channels import ROUNDING
 from search_spaces.errors import InvalidSpaceError
 from search_spaces.plain import short
@@ -26,6 +36,12 @@ if TYPE_CHECKING:
 
 Choices = Mapping[str, Option]
 """Decision name -> the option chosen."""
+
+Answers = dict[str, Option]
+"""The same, as this package makes them."""
+
+Forms = dict[tuple[Any, ...], Block | None]
+"""Answers in the order of BLOCK_FIELDS -> the block that they make; None for identity."""
 
 GLOBAL_FIELDS = (
     "resolution",
@@ -163,7 +179,7 @@ def build_head(
     space: SearchSpace, channels: int, hidden: int, width: float, in_channels: int
 ) -> Head:
     """The head of that many channels before the width multiplier, after `in_channels`."""
-    grows = space.scale_head == "yes" or (space.scale_head == "up" and width > 1.0)
+    grows = space.scale_head == "always" or (space.scale_head == "up" and width > 1.0)
     if space.head_expansion:
         channels = round(in_channels * space.head_expansion)
     elif channels and grows:
@@ -181,7 +197,7 @@ _PLAIN = {Operator.MBCONV: Operator.SEPARABLE, Operator.FUSED_MBCONV: Operator.C
 
 def build_block(
     stage: StageSpace,
-    answers: list[Any],
+    answers: Sequence[Any],
     in_channels: int,
     out_channels: int,
     stride: int,
@@ -223,3 +239,25 @@ def build_block(
         return block
     inner = block.inner_channels(in_channels)
     return replace(block, squeeze_excitation=squeeze.build(se_ratio, in_channels, inner))
+
+
+def answers_to(questions: Sequence[Question], values: Sequence[Any]) -> Answers:
+    """Answers by name; fields that ask nothing have none."""
+    return {q.name: value for q, value in zip(questions, values, strict=True) if q.is_open}
+
+
+def block_forms(
+    space: SearchSpace, questions: StageQuestions, slot: int, in_channels: int, out_channels: int
+) -> Forms:
+    """What every combination of answers makes of the block in a slot; None is identity."""
+    if questions.stage.per_block and slot > len(questions.blocks):
+        return {}
+    stride = questions.stage.stride if slot == 1 else 1
+    options = (q.options or (None,) for q in questions.slot(slot))
+    return {
+        answers: settle(
+            build_block(questions.stage, answers, in_channels, out_channels, stride, space.squeeze),
+            in_channels,
+        )
+        for answers in product(*options)
+    }

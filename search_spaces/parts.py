@@ -100,14 +100,14 @@ def check_share(name: str, value: Any) -> None:
         raise InvalidFieldError(name, f"must be from 0.0 to below 1.0, but got {short(value)}.")
 
 
-def _kernel(value: Any) -> None:
+def check_kernel(value: Any) -> None:
     if type(value) is not int or value not in (1, 3, 5, 7, 9, 11):
         raise InvalidFieldError(
             "kernel_size", f"must be odd, from 1 to 11, but got {short(value)}."
         )
 
 
-def _stride(value: Any) -> None:
+def check_stride(value: Any) -> None:
     if type(value) is not int or value not in (1, 2):
         raise InvalidFieldError("stride", f"must be 1 or 2, but got {short(value)}.")
 
@@ -149,8 +149,8 @@ class Block:
     def __post_init__(self) -> None:
         check_whole("out_channels", self.out_channels, 1, MAX_CHANNELS)
         check_whole("groups", self.groups, 1, MAX_CHANNELS)
-        _kernel(self.kernel_size)
-        _stride(self.stride)
+        check_kernel(self.kernel_size)
+        check_stride(self.stride)
         check_members(self, operator=Operator, activation=Activation, skip=Skip)
         expands = self.operator in (Operator.MBCONV, Operator.FUSED_MBCONV)
         if expands:
@@ -181,8 +181,8 @@ class Stem:
 
     def __post_init__(self) -> None:
         check_whole("channels", self.channels, 1, MAX_CHANNELS)
-        _kernel(self.kernel_size)
-        _stride(self.stride)
+        check_kernel(self.kernel_size)
+        check_stride(self.stride)
         check_members(self, activation=Activation)
 
 

@@ -64,19 +64,20 @@ def from_plain(cls: type[T], data: Any, path: str = "") -> T:
     for key in data:
         if key not in known:
             raise PlainError(
-                _join(path, _key(key)), f"is not a known field. Known: {', '.join(sorted(known))}."
+                join_path(path, path_key(key)),
+                f"is not a known field. Known: {', '.join(sorted(known))}.",
             )
     values = {}
     hints = _hints(cls)  # type: ignore[arg-type]
     for name, field in known.items():
         if name in data:
-            values[name] = read_value(hints[name], data[name], _join(path, name))
+            values[name] = read_value(hints[name], data[name], join_path(path, name))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise PlainError(_join(path, name), "is missing.")
+            raise PlainError(join_path(path, name), "is missing.")
     try:
         return cls(**values)
     except PlainError as error:
-        raise type(error)(_join(path, error.path), error.problem) from None
+        raise type(error)(join_path(path, error.path), error.problem) from None
 
 
 @functools.lru_cache
@@ -96,7 +97,9 @@ def read_value(hint: Any, value: Any, path: str) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise PlainError(path, f"must be a mapping with text keys, but got {short(value)}.")
-        return {k: read_value(arguments[1], v, _join(path, _key(k))) for k, v in value.items()}
+        return {
+            k: read_value(arguments[1], v, join_path(path, path_key(k))) for k, v in value.items()
+        }
     if dataclasses.is_dataclass(hint):
         return from_plain(typing.cast(type, hint), value, path)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
@@ -156,12 +159,12 @@ def short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def _key(key: object) -> str:
+def path_key(key: object) -> str:
     """A document's own key as a path shows it: quoted where it is no plain name."""
     return key if isinstance(key, str) and key.isidentifier() and len(key) <= 60 else short(key)
 
 
-def _join(path: str, name: str) -> str:
+def join_path(path: str, name: str) -> str:
     if not path or name.startswith("["):
         return f"{path}{name}"
     return f"{path}.{name}" if name else path

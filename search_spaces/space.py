@@ -73,8 +73,8 @@ class SearchSpace:
             value, or options.
         head_expansion: Head channels over the last stage's; 0.0 goes by `head_channels`.
         rounding: Name of the rule for channels times a factor (`search_spaces.channels`).
-        scale_stem, scale_head: Whether the width multiplier reaches them (`up` for a head that
-            only grows, as MobileNetV2's).
+        scale_stem: Whether the width multiplier reaches the stem.
+        scale_head: `always`, `never`, or `up` for a head that only grows, as MobileNetV2's.
 
     Raises:
         InvalidSpaceError: If a field breaks its rule.
@@ -94,7 +94,7 @@ class SearchSpace:
     width_multiplier: float | tuple[float, ...] = 1.0
     rounding: str = "round_filters"
     scale_stem: bool = True
-    scale_head: str = "yes"
+    scale_head: str = "always"
     squeeze: SqueezeRule = SqueezeRule()  # noqa: RUF009 - frozen
     input_channels: int = 3
     num_classes: int = 1000
@@ -239,7 +239,7 @@ def _check_fields(space: SearchSpace) -> None:
         raise InvalidSpaceFieldError(
             "description", f"must be at most {MAX_DESCRIPTION:,} printable characters."
         )
-    for name, allowed in (("rounding", tuple(ROUNDING)), ("scale_head", ("yes", "no", "up"))):
+    for name, allowed in (("rounding", tuple(ROUNDING)), ("scale_head", ("always", "never", "up"))):
         value = getattr(space, name)
         if value not in allowed:
             raise InvalidSpaceFieldError(

@@ -164,7 +164,7 @@ class StageSpace:
             check_members(self, activation=Activation)
         for name in (*STAGE_FIELDS, *BLOCK_FIELDS):
             check_options(self, name)
-        for names in (("channels", "channel_factor"), BLOCK_FIELDS):
+        for names in (STAGE_FIELDS[:2], STAGE_FIELDS[2:], BLOCK_FIELDS):
             answers = 1
             for name in names:
                 answers *= max(1, len(options_of(getattr(self, name))))
