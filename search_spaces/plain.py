@@ -165,6 +165,7 @@ def path_key(key: object) -> str:
 
 
 def join_path(path: str, name: str) -> str:
+    """Where a member stands: `stages[2].stride`."""
     if not path or name.startswith("["):
         return f"{path}{name}"
     return f"{path}.{name}" if name else path

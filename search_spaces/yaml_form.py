@@ -112,7 +112,7 @@ def load_space(path: str | Path) -> SearchSpace:
         raise InvalidSpaceError(f"{path}, line {line}: must be UTF-8 text.") from None
 
 
-class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):  # type: ignore[misc]
+class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
     """PyYAML up to nodes; what a scalar means is ours to say (YAML 1.2, where yes is text)."""
 
     def __init__(self, text: str) -> None:
@@ -125,7 +125,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):  # type: ignore[
 
 def _compose(text: str, source: str) -> yaml.Node | None:
     try:
-        return _Loader(text).get_single_node()  # type: ignore[no-any-return]
+        return _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -169,7 +169,7 @@ class _Document:
         if isinstance(node, yaml.MappingNode):
             return dict(self.read_items(node, path, depth + 1))
         try:
-            return read_scalar(node.value) if node.style is None else node.value
+            return read_scalar(node.value) if _is_plain(node) else node.value
         except ValueError as error:
             return self.refuse(node, str(error))
 
@@ -191,6 +191,10 @@ class _Document:
     def refuse(self, node: yaml.Node, problem: str) -> Any:
         line = node.start_mark.line + 1
         raise InvalidSpaceError(f"{self.source}, line {line}: the document {problem}")
+
+
+def _is_plain(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None
 
 
 _STANDARD = "tag:yaml.org,2002:"
