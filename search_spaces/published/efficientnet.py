@@ -9,44 +9,27 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from search_spaces.architecture import (
-    Architecture,
-    Block,
-    Head,
-    Operator,
-    Skip,
-    SqueezeExcitation,
-    Stage,
-    Stem,
-)
+from search_spaces.architecture import Activation, Architecture, Head, Stem
 from search_spaces.channels import round_filters, round_repeats
 from search_spaces.published.entry import Published
+from search_spaces.published.rows import Row, build_stages
+from search_spaces.stage_space import SqueezeRule
 
-
-class Row(NamedTuple):
-    """A row of Table 1."""
-
-    expansion: int
-    kernel_size: int
-    stride: int
-    channels: int
-    repeats: int
-
-
+# expansion, kernel, stride, channels, repeats, squeeze-excitation: Table 1
 TABLE_1 = (
-    Row(1, 3, 1, 16, 1),
-    Row(6, 3, 2, 24, 2),
-    Row(6, 5, 2, 40, 2),
-    Row(6, 3, 2, 80, 3),
-    Row(6, 5, 1, 112, 3),
-    Row(6, 5, 2, 192, 4),
-    Row(6, 3, 1, 320, 1),
+    Row(1, 3, 1, 16, 1, 0.25),
+    Row(6, 3, 2, 24, 2, 0.25),
+    Row(6, 5, 2, 40, 2, 0.25),
+    Row(6, 3, 2, 80, 3, 0.25),
+    Row(6, 5, 1, 112, 3, 0.25),
+    Row(6, 5, 2, 192, 4, 0.25),
+    Row(6, 3, 1, 320, 1, 0.25),
 )
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
 
 class Coefficients(NamedTuple):
-    """What was published for one member of the family."""
+    """What was published for one member of a family; resolution in pixels."""
 
     width: float
     depth: float
@@ -78,17 +61,16 @@ def efficientnet(
     ([24, 32, 48, 96, 136, 232, 384], 1536)
     """
     stem = Stem(channels=round_filters(STEM_CHANNELS, width))
-    stages, in_channels = [], stem.channels
-    for row in TABLE_1:
-        out_channels = round_filters(row.channels, width)
-        blocks = []
-        for repeat in range(round_repeats(row.repeats, depth)):
-            blocks.append(_mbconv(row, in_channels, out_channels, row.stride if not repeat else 1))
-            in_channels = out_channels
-        stages.append(Stage(blocks=tuple(blocks)))
+    rows = [
+        row._replace(
+            channels=round_filters(row.channels, width),
+            repeats=round_repeats(row.repeats, depth),
+        )
+        for row in TABLE_1
+    ]
     return Architecture(
         stem=stem,
-        stages=tuple(stages),
+        stages=build_stages(([row] for row in rows), stem.channels, Activation.SILU, SqueezeRule()),
         head=Head(channels=round_filters(HEAD_CHANNELS, width)),
         resolution=resolution,
         dropout=dropout,
@@ -98,61 +80,47 @@ def efficientnet(
     )
 
 
-def _mbconv(row: Row, in_channels: int, out_channels: int, stride: int) -> Block:
-    return Block(
-        operator=Operator.SEPARABLE if row.expansion == 1 else Operator.MBCONV,
-        out_channels=out_channels,
-        expanded_channels=row.expansion * in_channels,
-        kernel_size=row.kernel_size,
-        stride=stride,
-        squeeze_excitation=SqueezeExcitation(channels=max(1, in_channels // 4)),
-        skip=Skip.IDENTITY,
-    )
-
-
 class Printed(NamedTuple):
-    """A row of Table 2; parameters in millions, multiply-adds (its FLOPs) in thousand millions."""
+    """A row of Table 2: accuracy in percent, parameters, FLOPs (which are multiply-adds)."""
 
     top1: float
     top5: float
-    parameters: float
-    macs: float
+    parameters: str
+    macs: str
     note: str = ""
 
 
-_ROUNDED_MACS = "the paper prints fewer multiply-adds than the network that it defines has"
+_OTHER_MACS = "the network that the paper defines has other multiply-adds than it prints"
 
 TABLE_2 = {
-    "efficientnet_b0": Printed(77.1, 93.3, 5.3, 0.39),
-    "efficientnet_b1": Printed(79.1, 94.4, 7.8, 0.70),
+    "efficientnet_b0": Printed(77.1, 93.3, "5.3M", "0.39B"),
+    "efficientnet_b1": Printed(79.1, 94.4, "7.8M", "0.70B", _OTHER_MACS),
     "efficientnet_b2": Printed(
-        80.1, 94.9, 9.2, 1.0, "9.2 M parameters include batch-norm's running statistics"
+        80.1, 94.9, "9.2M", "1.0B", "9.2M parameters only with batch-norm's running statistics"
     ),
-    "efficientnet_b3": Printed(81.6, 95.7, 12, 1.8),
-    "efficientnet_b4": Printed(82.9, 96.4, 19, 4.2, _ROUNDED_MACS),
-    "efficientnet_b5": Printed(83.6, 96.7, 30, 9.9, _ROUNDED_MACS),
-    "efficientnet_b6": Printed(84.0, 96.8, 43, 19),
-    "efficientnet_b7": Printed(84.3, 97.0, 66, 37, _ROUNDED_MACS),
+    "efficientnet_b3": Printed(81.6, 95.7, "12M", "1.8B"),
+    "efficientnet_b4": Printed(82.9, 96.4, "19M", "4.2B", _OTHER_MACS),
+    "efficientnet_b5": Printed(83.6, 96.7, "30M", "9.9B", _OTHER_MACS),
+    "efficientnet_b6": Printed(84.0, 96.8, "43M", "19B"),
+    "efficientnet_b7": Printed(84.3, 97.0, "66M", "37B", "the multiply-adds are cut, not rounded"),
 }
 
 
-def _entries() -> tuple[Published, ...]:
-    entries = []
-    for name, coefficients in EFFICIENTNET_COEFFICIENTS.items():
-        row = TABLE_2.get(name)
-        entries.append(
-            Published(
-                name=name,
-                make=partial(efficientnet, *coefficients),
-                source="arXiv 1905.11946, Table 2" if row else "tensorflow/tpu, efficientnet",
-                top1=row and row.top1,
-                top5=row and row.top5,
-                printed_macs=row and row.macs * 1e9,
-                printed_parameters=row and row.parameters * 1e6,
-                note=row.note if row else "",
-            )
-        )
-    return tuple(entries)
+def _entry(name: str, coefficients: Coefficients) -> Published:
+    make = partial(efficientnet, *coefficients)
+    if name not in TABLE_2:
+        return Published(name=name, make=make, source="tensorflow/tpu, efficientnet_builder.py")
+    row = TABLE_2[name]
+    return Published(
+        name=name,
+        make=make,
+        source="arXiv 1905.11946, Table 2",
+        top1=row.top1,
+        top5=row.top5,
+        printed_macs=row.macs,
+        printed_parameters=row.parameters,
+        note=row.note,
+    )
 
 
-ENTRIES = _entries()
+ENTRIES = tuple(_entry(*item) for item in EFFICIENTNET_COEFFICIENTS.items())

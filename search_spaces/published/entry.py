@@ -17,9 +17,9 @@ class Published:
         make: Builds the network; called once, when `architecture` is first read.
         top1, top5: ImageNet accuracy in percent, where one was published.
         source: Where the accuracy and the printed numbers stand.
-        printed_macs, printed_parameters: What the source prints (as FLOPs or Mult-Adds), to the
-            digits that it prints.
-        note: Why print and count differ, where they do by more than rounding.
+        printed_macs, printed_parameters: What the source prints (as FLOPs or Mult-Adds), as it
+            prints it, such as `0.39B` or `5.3M`.
+        note: Why print and count differ, where they do by a unit of the last digit or more.
     """
 
     name: str
@@ -27,8 +27,8 @@ class Published:
     source: str
     top1: float | None = None
     top5: float | None = None
-    printed_macs: float | None = None
-    printed_parameters: float | None = None
+    printed_macs: str | None = None
+    printed_parameters: str | None = None
     note: str = ""
 
     @cached_property
