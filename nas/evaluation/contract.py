@@ -7,11 +7,14 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from cluster.executor import Report
 from search_spaces.architecture import Architecture
 from search_spaces.space import Option
+
+TrainOn = Literal["train", "train+val"]
+"""Which part a network is trained on: the second for a final model."""
 
 
 class Status(StrEnum):
@@ -42,7 +45,7 @@ class EvaluationKey:
     recipe: str
     evaluator: str
     seed: int
-    train_on: str = "train"
+    train_on: TrainOn = "train"
 
     @property
     def digest(self) -> str:

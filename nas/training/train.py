@@ -178,7 +178,7 @@ class _Run:
         self.steps_per_epoch = full_batches(len(part), recipe.batch_size)
         torch.manual_seed(_seed(seed, "weights"))
         self.model: nn.Module = build_model(architecture)
-        self.model.to(device=device, memory_format=torch.channels_last)
+        self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(self.model, recipe)
         self.average: WeightAverage | None = None
         self.start_average()

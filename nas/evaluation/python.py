@@ -1,0 +1,143 @@
+"""Evaluation by a user's own function, named by its import path in a local job file."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.executor import Report
+from nas.errors import InvalidRequestError, NasError
+from nas.evaluation.contract import Outcome, Request, Status
+
+UserFunction = Callable[[Request], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonEvaluator:
+    """Calls `function(request)`, which returns a mapping of metric to number.
+
+    `request.architecture` is what to evaluate (`request.choices` where a trial has none). Where
+    the function is a generator, it yields mappings on the way, one an epoch, and returns the
+    last one. `val_samples` and `test_samples` among the metrics are the images behind the
+    accuracies. What the function raises makes a failed trial with the error.
+
+    Args:
+        path: `package.module:function`.
+        folder: Where Python also looks for the module: the folder of the job file.
+        cheap: True for a function of milliseconds: it is then called in the driver, in batches.
+        version: Change it when the function changes, and old results no longer count.
+    """
+
+    path: str
+    folder: str | None = None
+    cheap: bool = False
+    version: str = ""
+
+    @property
+    def identity(self) -> str:
+        return f"python:{self.path}" + (f"@{self.version}" if self.version else "")
+
+    def prepare(self) -> None:
+        _import(self.path, self.folder)
+
+    def evaluate(self, requests: Sequence[Request]) -> Generator[Report, None, list[Outcome]]:
+        function = _import(self.path, self.folder)
+        outcomes = []
+        for request in requests:
+            outcomes.append((yield from _call(function, request, self.path)))
+        return outcomes
+
+
+@functools.cache
+def _import(path: str, folder: str | None) -> UserFunction:
+    module_name, colon, name = path.partition(":")
+    parts = [*module_name.split("."), name]
+    if not colon or not all(part.isidentifier() for part in parts):
+        raise InvalidRequestError(
+            f"`function` must be like 'package.module:function', but got {path!r}."
+        )
+    if folder is not None and folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the user's module raises when it is imported
+        raise InvalidRequestError(
+            f"`function` must be importable, but importing {module_name!r} gave "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InvalidRequestError(
+            f"`function` must name a function of {module_name!r}, but got {name!r}, which is "
+            f"{'not there' if function is None else 'not callable'}."
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def _call(function: UserFunction, request: Request, path: str) -> Generator[Report, None, Outcome]:
+    started = time.monotonic()
+    curve: list[dict[str, float]] = []
+
+    def ended(status: Status, **fields: Any) -> Outcome:
+        return Outcome(
+            key=request.key,
+            status=status,
+            curve=tuple(curve),
+            fidelity=float(max(1, len(curve))) if status is Status.COMPLETED else len(curve),
+            seconds=time.monotonic() - started,
+            **fields,
+        )
+
+    try:
+        returned = function(request)
+        if isinstance(returned, Generator):
+            returned = yield from _listen(returned, curve, path)
+        metrics = _checked(returned, f"{path} must return")
+    except Exception as error:  # a user's fault is a failed trial
+        told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
+        return ended(Status.FAILED, reason=told)
+    samples = {n: int(metrics.pop(n, 0)) for n in ("val_samples", "test_samples")}
+    return ended(Status.COMPLETED, metrics=metrics, **samples)
+
+
+def _listen(
+    running: Generator[Any, None, Any], curve: list[dict[str, float]], path: str
+) -> Generator[Report, None, Any]:
+    try:
+        while True:
+            metrics = _checked(next(running), f"{path} must yield")
+            curve.append({"epoch": len(curve) + 1.0, **metrics})
+            yield Report(float(len(curve)), metrics)
+    except StopIteration as end:
+        return end.value
+    finally:
+        running.close()
+
+
+def _checked(returned: Any, what: str) -> dict[str, float]:
+    """The finite numbers of what a user's function returned."""
+    if not isinstance(returned, Mapping):
+        raise NasError(f"{what} a mapping of metric to number, but got {_shown(returned)}.")
+    metrics = {}
+    for name, value in returned.items():
+        is_number = hasattr(value, "__float__") and not isinstance(value, (bool, str))
+        if not isinstance(name, str) or not is_number:
+            raise NasError(
+                f"{what} a mapping of metric to number, but got {name!r}: {_shown(value)}."
+            )
+        if math.isfinite(float(value)):
+            metrics[name] = float(value)
+    if not metrics:
+        raise NasError(f"{what} at least one finite number, but got {_shown(dict(returned))}.")
+    return metrics
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"

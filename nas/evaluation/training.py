@@ -1,0 +1,202 @@
+"""Evaluation by training: the real thing."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import platform
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cluster.executor import Report
+from nas.data import DataSpec, ImageData, artifacts, load_data
+from nas.errors import NasError
+from nas.evaluation.contract import Outcome, Request, Status
+from nas.training.errors import TrainingInfeasible
+from nas.training.recipe import Recipe
+from nas.training.train import EpochReport, Trained, TrainOn, choose_device, train
+from search_spaces.architecture import Architecture
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingEvaluator:
+    """Trains each architecture by one recipe, then measures it on validation and test part.
+
+    Args:
+        artifacts: The artifact location, a folder or an fsspec URL: for weights, checkpoints
+            and prepared data sets (those only where it is a folder).
+        content_hash: The data set's; a process that finds another one refuses to go on.
+        device: 'cpu', 'cuda', ...; None takes a GPU where there is one.
+        train_on: 'train+val' for a final model; it then has no validation accuracy.
+        keep_weights: Whether the trained weights are stored.
+    """
+
+    data: DataSpec
+    recipe: Recipe
+    artifacts: str
+    content_hash: str | None = None
+    device: str | None = None
+    train_on: TrainOn = "train"
+    keep_weights: bool = False
+
+    @property
+    def identity(self) -> str:
+        # data set, recipe, parts and seed are fields of the evaluation key by themselves
+        return "training"
+
+    @property
+    def cheap(self) -> bool:
+        return False
+
+    def prepare(self) -> None:
+        self._load()
+        choose_device(self.device)
+
+    def evaluate(self, requests: Sequence[Request]) -> Generator[Report, None, list[Outcome]]:
+        outcomes = []
+        for request in requests:
+            outcomes.append((yield from self._evaluate_one(request)))
+        return outcomes
+
+    def _load(self) -> ImageData:
+        cache = None if "://" in self.artifacts else f"{self.artifacts}/data"
+        return _load_once(self.data, cache, self.content_hash)
+
+    def _evaluate_one(self, request: Request) -> Generator[Report, None, Outcome]:
+        curve: list[EpochReport] = []
+
+        def ended(status: Status, reason: str) -> Outcome:
+            return Outcome(
+                key=request.key,
+                status=status,
+                reason=reason,
+                curve=_plain(curve),
+                fidelity=float(curve[-1].epoch) if curve else 0.0,
+                seconds=sum((report.seconds for report in curve), 0.0),
+            )
+
+        try:
+            if request.architecture is None:
+                raise NasError("Training needs an architecture, but the request has none.")
+            outcome = yield from self._train(request, request.architecture, curve)
+        except TrainingInfeasible as infeasible:
+            outcome = ended(Status.INFEASIBLE, str(infeasible))
+        except NasError as error:
+            outcome = ended(Status.FAILED, str(error))
+        except Exception as error:  # one network's fault must not end the others' work
+            _log.exception("Training %s failed.", request.key)
+            outcome = ended(Status.FAILED, f"{type(error).__name__}: {error}")
+        if outcome.status is not Status.FAILED:  # another attempt goes on from there
+            _forget(self.artifacts, _checkpoint_name(request))
+        return outcome
+
+    def _train(
+        self, request: Request, architecture: Architecture, curve: list[EpochReport]
+    ) -> Generator[Report, None, Outcome]:
+        data = self._load()
+        running = train(
+            architecture,
+            data,
+            self.recipe,
+            request.seed,
+            train_on=self.train_on,
+            device=self.device,
+            checkpoint=f"{self.artifacts.rstrip('/')}/{_checkpoint_name(request)}",
+            initial_state=self._initial_state(),
+        )
+        try:
+            while True:
+                report = next(running)
+                curve.append(report)
+                yield Report(float(report.epoch), _numbers(report))
+        except StopIteration as end:
+            trained: Trained = end.value
+        finally:
+            running.close()
+        curve[:] = trained.curve
+        return self._measured(request, architecture, data, trained)
+
+    def _initial_state(self) -> Mapping[str, Any] | None:
+        sha256 = self.recipe.initial_weights
+        if sha256 is None:
+            return None
+        from safetensors.torch import load
+
+        return load(artifacts.get_bytes(self.artifacts, weights_name(sha256), sha256))
+
+    def _measured(
+        self, request: Request, architecture: Architecture, data: ImageData, trained: Trained
+    ) -> Outcome:
+        from nas.data.batches import InMemory
+        from nas.training.evaluate import evaluate_model
+
+        metrics: dict[str, float] = {}
+        parts = {"test": data.test} | ({"val": data.val} if self.train_on == "train" else {})
+        for part, images in parts.items():
+            measured = evaluate_model(
+                trained.model,
+                InMemory(images, trained.device),
+                trained.preprocessing,
+                extra=self.recipe.metrics,
+                classes=data.classes,
+            )
+            metrics |= {f"{part}_{name}": value for name, value in measured.items()}
+        return Outcome(
+            key=request.key,
+            status=Status.COMPLETED,
+            metrics=metrics,
+            val_samples=len(parts["val"]) if "val" in parts else 0,
+            test_samples=len(data.test),
+            curve=_plain(trained.curve),
+            fidelity=float(len(trained.curve)),
+            seconds=trained.seconds,
+            device=_describe(trained),
+            weights=self._store_weights(trained) if self.keep_weights else None,
+        )
+
+    def _store_weights(self, trained: Trained) -> tuple[str, str, int]:
+        from safetensors.torch import save
+
+        state = {k: v.detach().cpu().contiguous() for k, v in trained.model.state_dict().items()}
+        return artifacts.put_bytes(self.artifacts, "weights", ".safetensors", save(state))
+
+
+def weights_name(sha256: str) -> str:
+    """Where weights lie under the artifact location."""
+    return f"weights/{sha256}.safetensors"
+
+
+# one job's data set, and that of the job before it; equal specs share the images
+@functools.lru_cache(maxsize=2)
+def _load_once(spec: DataSpec, cache: str | None, content_hash: str | None) -> ImageData:
+    return load_data(spec, cache=cache, expected_hash=content_hash)
+
+
+def _checkpoint_name(request: Request) -> str:
+    return f"checkpoints/{request.key}.pt"
+
+
+def _forget(location: str, name: str) -> None:
+    try:
+        artifacts.remove(location, name)
+    except OSError as error:
+        _log.warning("Checkpoint %s could not be removed: %s", name, error)
+
+
+def _numbers(report: EpochReport) -> dict[str, float]:
+    return {k: float(v) for k, v in asdict(report).items() if v is not None}
+
+
+def _plain(curve: Sequence[EpochReport]) -> tuple[Mapping[str, float], ...]:
+    return tuple(_numbers(report) for report in curve)
+
+
+def _describe(trained: Trained) -> str:
+    import torch
+
+    if trained.device.type == "cuda":
+        return torch.cuda.get_device_name(trained.device)
+    return f"cpu, {platform.machine()}, {torch.get_num_threads()} thread"
