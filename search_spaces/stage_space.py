@@ -142,7 +142,7 @@ class StageSpace:
     repeats: int | tuple[int, ...] = 1
     repeats_change: int | tuple[int, ...] = 0
     per_block: bool = False
-    block: Mapping[str, BlockVariant] = field(default_factory=dict)
+    block: Mapping[str, BlockVariant] = field(default_factory=dict, hash=False)
     operator: Operator | tuple[Operator, ...] = Operator.MBCONV
     kernel_size: int | tuple[int, ...] = 3
     expansion: float | tuple[float, ...] = 6.0

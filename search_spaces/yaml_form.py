@@ -32,6 +32,7 @@ _HEADER = """\
 #                       one value or options
 #   stem_stride         1 or 2                     stem_activation, head_activation
 #   head_expansion      head channels over the last stage's, in place of head_channels
+#   head_hidden_bias    whether the hidden layer has a bias: true, false
 #   rounding            what the width multiplier and the factors do to channels: round_filters
 #                       (EfficientNet, MobileNetV2, V3), round_filters_v2 (EfficientNetV2), slim
 #   scale_stem          whether the width multiplier reaches the stem: true, false
@@ -121,6 +122,16 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         Parser.__init__(self)
         Composer.__init__(self)
         BaseResolver.__init__(self)
+        self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.depth > MAX_DEPTH:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_DEPTH} deep", problem_mark=mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _compose(text: str, source: str) -> yaml.Node | None:
