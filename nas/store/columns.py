@@ -87,12 +87,13 @@ def dumps(value: Any) -> str:
         return json.dumps(_tagged(value), allow_nan=False, separators=(",", ":"), default=_plain)
 
 
-def loads(text: str) -> Any:
-    """Read what `dumps` wrote.
+def loads(text: str | bytes) -> Any:
+    """Read what `dumps` wrote; psycopg hands it over as bytes.
 
     >>> loads('{"loss":[1.5,{"$number":"inf"}]}')
     {'loss': [1.5, inf]}
     """
+    text = text.decode() if isinstance(text, bytes) else text
     return json.loads(text, object_hook=_untagged if SPECIAL in text else None)
 
 

@@ -172,7 +172,8 @@ class Jobs(Connected):
         """How many trials of the job are in each state."""
         query = select(trials.c.state, func.count()).where(trials.c.job == job_id)
         with self._read() as connection:
-            return dict(connection.execute(query.group_by(trials.c.state)).tuples().all())
+            found = connection.execute(query.group_by(trials.c.state))
+            return {row[0]: row[1] for row in found}
 
     def _hold(
         self,
