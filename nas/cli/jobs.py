@@ -1,0 +1,290 @@
+"""Commands about jobs: run, search, scale, resume, jobs, status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.options import DEFAULT_STORE, JobName, Json, StoreUrl, artifact_location, open_store
+from nas.cli.output import console, errors, print_json, print_table
+from nas.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from nas.jobs.spec import JobSpec
+    from nas.jobs.start import Started
+    from nas.store import JobRow, Store
+
+JobFile = Annotated[Path, typer.Argument(help="The job file (YAML).")]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Start over, even if this very job is stored.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder for plots and exports; default nas-NAME."),
+]
+ExecutorName = Annotated[
+    str | None, typer.Option("--executor", help="ray or inline, in place of the file's.")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Trials side by side, in place of the file's.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(run)
+    app.command()(search)
+    app.command()(scale)
+    app.command()(resume)
+    app.command(name="jobs")(list_jobs)
+    app.command()(status)
+
+
+def run(
+    job: JobFile,
+    store: StoreUrl = DEFAULT_STORE,
+    output: Output = None,
+    fresh: Fresh = False,
+    executor: ExecutorName = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Search, choose the baseline, scale it, store and export: the main job."""
+    from nas.jobs.run import STAGES
+
+    _begin(_read(job, executor, workers), store, output, fresh, as_json, STAGES)
+
+
+def search(
+    job: JobFile,
+    store: StoreUrl = DEFAULT_STORE,
+    output: Output = None,
+    fresh: Fresh = False,
+    trials: Annotated[int | None, typer.Option(help="In place of the file's.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="In place of the file's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the file's.")] = None,
+    executor: ExecutorName = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Only the search; `nas scale` goes on from its front."""
+    from nas.jobs.run import SEARCH
+    from nas.jobs.spec import job_from_dict
+
+    spec = _read(job, executor, workers)
+    changes = {"trials": trials, "sampler": sampler, "seed": seed}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if changes:
+        document = spec.model_dump(mode="json", exclude_defaults=True)
+        document["search"] = {**document.get("search", {}), **changes}
+        spec = job_from_dict(document, "The flags")
+    _begin(spec, store, output, fresh, as_json, (SEARCH,))
+
+
+def scale(
+    job: JobName = None,
+    store: StoreUrl = DEFAULT_STORE,
+    output: Output = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="best-reward, knee, nearest:400M, trial:12.")
+    ] = None,
+    coefficients: Annotated[
+        str | None, typer.Option(help="search, paper, or alpha,beta,gamma.")
+    ] = None,
+    phi: Annotated[str | None, typer.Option(help="As 0,1,2.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Grow a family from a finished search."""
+    from nas.jobs.run import SCALE
+    from nas.jobs.spec import job_from_dict
+    from nas.jobs.start import job_spec, take_up_job
+
+    opened = open_store(store)
+    row = opened.find_job(job)
+    spec = job_spec(row)
+    scaling: dict[str, Any] = {} if spec.scaling is None else spec.scaling.model_dump(mode="json")
+    if baseline is not None:
+        scaling["baseline"] = baseline
+    if coefficients is not None:
+        scaling["coefficients"] = _coefficients(coefficients)
+    if phi is not None:
+        scaling["phi"] = [_number(part, "--phi") for part in phi.split(",")]
+    document = {**spec.model_dump(mode="json", exclude_defaults=True), "scaling": scaling}
+    changed = job_from_dict(document, "The flags")
+    started = take_up_job(row, changed)
+    _drive(opened, started, output, as_json, (SCALE,), store)
+
+
+def resume(
+    job: JobName = None,
+    store: StoreUrl = DEFAULT_STORE,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a job that was stopped or killed; nothing that was computed is computed again."""
+    from nas.jobs.run import SEARCH, STAGES
+    from nas.jobs.start import take_up_job
+
+    opened = open_store(store)
+    row = opened.find_job(job)
+    if row.state == "completed":
+        errors.print(f"Job {row.name} ({row.id}) is complete; nothing is left to do.")
+    stages = (SEARCH,) if row.kind == "search" else STAGES
+    _drive(opened, take_up_job(row), output, as_json, stages, store)
+
+
+def list_jobs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """The jobs of the store, the latest first."""
+    opened = open_store(store)
+    rows = [(job, opened.count_trials(job.id)) for job in opened.list_jobs()]
+    if as_json:
+        print_json([_job_document(job, counts) for job, counts in rows])
+        return
+    if not rows:
+        console.print("No jobs yet. Start one: nas run JOB.yaml")
+        return
+    print_table(
+        ("job", "name", "state", "trials", "started", "owner"),
+        [
+            (
+                job.id,
+                job.name,
+                true_state(job),
+                f"{counts.get('completed', 0)}/{sum(counts.values())}",
+                job.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
+                job.owner,
+            )
+            for job, counts in rows
+        ],
+    )
+
+
+def status(job: JobName = None, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """How a job stands, and what it has found so far."""
+    from nas.cli.report import print_summary
+    from nas.jobs.summary import summarise
+
+    opened = open_store(store)
+    summary = summarise(opened, opened.find_job(job))
+    if as_json:
+        print_json(summary.to_dict())
+        return
+    print_summary(summary, store, state=true_state(summary.job))
+
+
+def true_state(job: JobRow) -> str:
+    """A job's state; one whose driver's lease ran out is not running, whatever its row says."""
+    from datetime import UTC, datetime
+
+    if job.state != "running":
+        return job.state
+    expires = job.lease_expires_at
+    if expires is None or expires < datetime.now(UTC):
+        return "interrupted"
+    return "running"
+
+
+def _job_document(job: JobRow, counts: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": true_state(job),
+        "message": job.message,
+        "trials": counts,
+        "owner": job.owner,
+        "created_at": job.created_at.isoformat(),
+    }
+
+
+def _read(path: Path, executor: str | None, workers: int | None) -> JobSpec:
+    from nas.jobs.spec import job_from_dict, load_job
+
+    spec = load_job(path)
+    changes = {"executor": executor, "workers": workers}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if not changes:
+        return spec
+    document = spec.model_dump(mode="json", exclude_defaults=True)
+    document["execution"] = {**document.get("execution", {}), **changes}
+    return job_from_dict(document, "The flags")
+
+
+def _begin(
+    spec: JobSpec,
+    store_url: str,
+    output: Path | None,
+    fresh: bool,
+    as_json: bool,
+    stages: tuple[str, ...],
+) -> None:
+    """Start a job; or show it, or go on with it, if this very job is there."""
+    from nas.cli.report import finish
+    from nas.jobs.start import find_same, start_job, take_up_job
+
+    opened = open_store(store_url, create=True)
+    same = None if fresh else find_same(opened, spec)
+    if same is not None and same.state == "completed":
+        errors.print(
+            f"Job {same.name} ({same.id}) has run before; this is its stored result. "
+            "--fresh starts over."
+        )
+        finish(opened, store_url, same, output, as_json)
+        return
+    if same is not None:
+        errors.print(f"Job {same.name} ({same.id}) was interrupted; going on with it.")
+        started = take_up_job(same)
+    else:
+        kind = "search" if stages == ("search",) else "run"
+        started = start_job(opened, spec, artifact_location(store_url), kind)
+    _drive(opened, started, output, as_json, stages, store_url)
+
+
+def _drive(
+    store: Store,
+    started: Started,
+    output: Path | None,
+    as_json: bool,
+    stages: tuple[str, ...],
+    store_url: str,
+) -> None:
+    from nas.cli.live import LiveReporter
+    from nas.cli.report import finish
+    from nas.jobs.run import run_job
+
+    job, data = started.job, started.plan.data
+    with LiveReporter() as reporter:
+        sizes = ", ".join(f"{len(getattr(data, p)):,} {p}" for p in ("train", "val", "test"))
+        height, width = data.train.images.shape[1:3]
+        reporter.note(
+            f"job {job.name} ({job.id}): {len(data.classes)} classes, "
+            f"{sizes} images of {width} x {height}"
+        )
+        for note in data.notes:
+            reporter.note(f"data: {note}")
+        try:
+            job = run_job(store, job, started.plan, reporter, stages)
+        except KeyboardInterrupt:
+            errors.print(
+                f"\nStopped. Every result that came in is kept. Go on with: nas resume {job.id}"
+            )
+            raise typer.Exit(130) from None
+    finish(store, store_url, job, output, as_json)
+
+
+def _coefficients(text: str) -> Any:
+    if text in ("search", "paper"):
+        return text
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise InvalidRequestError(
+            f"`--coefficients` must be search, paper, or alpha,beta,gamma, but got {text!r}."
+        )
+    return dict(zip(("alpha", "beta", "gamma"), (_number(p, "--coefficients") for p in parts)))
+
+
+def _number(text: str, flag: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidRequestError(f"`{flag}` must hold numbers, but got {text!r}.") from None

@@ -1,0 +1,381 @@
+"""Commands about models: pareto, models, show, plot, train, export, predict."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.options import DEFAULT_STORE, JobName, Json, StoreUrl, artifact_location, open_store
+from nas.cli.output import console, duration, errors, percent, print_json, print_table, quantity
+from nas.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from nas.jobs.spec import JobSpec
+    from nas.store import Filter, JobRow, Store
+    from search_spaces.architecture import Architecture
+
+ModelName = Annotated[
+    str, typer.Argument(help="JOB/12, a fingerprint, efficientnet_b0, a file.json, or a job.")
+]
+Where = Annotated[
+    list[str] | None, typer.Option("--where", help="A bound, as 'macs <= 3M'; may be repeated.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(pareto)
+    app.command(name="models")(list_models)
+    app.command()(show)
+    app.command()(plot)
+    app.command()(train)
+    app.command()(export)
+    app.command()(predict)
+
+
+def pareto(
+    job: JobName = None,
+    x: Annotated[
+        str, typer.Option(help="Cost: macs, parameters, activations, memory_bytes.")
+    ] = "macs",
+    y: Annotated[str, typer.Option(help="val_accuracy or test_accuracy.")] = "val_accuracy",
+    where: Where = None,
+    ties: Annotated[
+        bool, typer.Option("--ties", help="Show dominated models within the errors.")
+    ] = False,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """The Pareto front of a job's search."""
+    from nas.cli.report import print_front
+
+    opened = open_store(store)
+    row = opened.find_job(job)
+    rows = opened.front(_filter(row, where), (x, y), ties=ties)
+    if as_json:
+        print_json([asdict(model) for model in rows])
+        return
+    if not rows:
+        console.print(
+            f"Job {row.name} ({row.id}) has no completed trial yet. See: nas status {row.id}"
+        )
+        return
+    print_front(rows, f"Pareto front of {row.name} ({row.id}), {y} against {x}")
+
+
+def list_models(
+    job: JobName = None,
+    sort: Annotated[str, typer.Option(help="Metric; the best come first.")] = "val_accuracy",
+    where: Where = None,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """A job's evaluated models, the best first."""
+    from dataclasses import replace
+
+    from nas.cli.report import print_front
+
+    opened = open_store(store)
+    row = opened.find_job(job)
+    rows = opened.models(replace(_filter(row, where), origins=None), sort, limit=limit)
+    if as_json:
+        print_json([asdict(model) for model in rows])
+        return
+    print_front(rows, f"Models of {row.name} ({row.id}), the best {sort} first")
+
+
+def show(name: ModelName, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """A network: its blocks stage by stage, costs, and what was measured."""
+    from nas.jobs.naming import find_architecture
+    from nas.store import Filter
+
+    architecture = find_architecture(name, store)
+    rows = []
+    if _store_exists(store):
+        rows = open_store(store).models(Filter(architecture=architecture.fingerprint))
+    if as_json:
+        document: dict[str, Any] = {"fingerprint": architecture.fingerprint}
+        document["architecture"] = architecture.to_dict()
+        document["evaluations"] = [asdict(row) for row in rows]
+        print_json(document)
+        return
+    _print_blocks(name, architecture)
+    if rows:
+        print_table(
+            ("val accuracy", "test accuracy", "epochs", "seed", "data", "recipe", "time"),
+            [
+                (
+                    percent(r.val_accuracy, r.val_accuracy_se),
+                    percent(r.test_accuracy, r.test_accuracy_se),
+                    f"{r.fidelity:g}",
+                    r.seed,
+                    r.dataset[:8],
+                    r.recipe[:8],
+                    duration(r.seconds),
+                )
+                for r in rows
+            ],
+            title="\nEvaluations",
+        )
+
+
+def _print_blocks(name: str, architecture: Architecture) -> None:
+    from nas.cost import count_stages
+
+    costs = count_stages(architecture)
+    rows: list[tuple[Any, ...]] = []
+    stem, head = architecture.stem, architecture.head
+    rows.append(
+        (
+            "stem",
+            f"conv {stem.kernel_size}x{stem.kernel_size}",
+            architecture.resolution,
+            stem.channels,
+            stem.stride,
+            "",
+            "",
+            quantity(costs["stem"].macs),
+        )
+    )
+    for placed in architecture.walk():
+        block, se = placed.block, placed.block.squeeze_excitation
+        stage = costs[f"stages.{placed.stage}"] if placed.index == 0 else None
+        rows.append(
+            (
+                f"stage {placed.stage + 1}" if placed.index == 0 else "",
+                f"{block.operator.value} {block.kernel_size}x{block.kernel_size}"
+                + (
+                    f" e{block.expanded_channels / placed.in_channels:g}"
+                    if block.expanded_channels
+                    else ""
+                ),
+                placed.in_size,
+                block.out_channels,
+                block.stride,
+                "" if se is None else f"se {se.channels}",
+                "" if block.skip.value == "none" else block.skip.value,
+                "" if stage is None else quantity(stage.macs),
+            )
+        )
+    rows.append(
+        (
+            "head",
+            f"classes {architecture.num_classes}",
+            "",
+            head.channels or "",
+            "",
+            "",
+            "",
+            quantity(costs["head"].macs),
+        )
+    )
+    print_table(
+        ("", "block", "px", "channels", "stride", "squeeze", "skip", "MACs"),
+        rows,
+        title=f"{name}, fingerprint {architecture.fingerprint}",
+    )
+
+
+def plot(
+    kind: Annotated[str, typer.Argument(help="front, family or progress.")] = "front",
+    job: Annotated[
+        str | None, typer.Option("--job", help="Job id or name; the latest if left out.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A .png, .svg or .html file.")
+    ] = Path("front.png"),
+    x: Annotated[str, typer.Option(help="Cost on the horizontal axis.")] = "macs",
+    store: StoreUrl = DEFAULT_STORE,
+) -> None:
+    """Draw the front, the family or the progress of a job."""
+    from nas.jobs.pictures import KINDS, job_figure
+    from nas.jobs.summary import summarise
+    from nas.plots import write_plot
+
+    if kind not in KINDS:
+        raise InvalidRequestError(f"A plot must be one of {', '.join(KINDS)}, but got {kind!r}.")
+    opened = open_store(store)
+    summary = summarise(opened, opened.find_job(job))
+    if kind == "family" and summary.family is None:
+        raise InvalidRequestError(
+            f"Job {summary.job.name} has no family yet. Make one: nas scale {summary.job.id}"
+        )
+    write_plot(output, job_figure(opened, summary, kind, x))
+    console.print(str(output))
+
+
+def train(
+    name: ModelName,
+    job: Annotated[str | None, typer.Option("--job", help="Train as this job does.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Train as this job file says.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="digits, a .npz file or a folder of images.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Train one network by the full recipe, and measure it."""
+    from nas.cli.live import LiveReporter
+    from nas.jobs.naming import find_architecture
+    from nas.jobs.train import train_one
+
+    spec = _spec_for(job, file, data, epochs, store)
+    architecture = find_architecture(name, store)
+    opened = open_store(store, create=True)
+    with LiveReporter() as reporter:
+        row = train_one(opened, spec, artifact_location(store), architecture, seed, reporter)
+    if as_json:
+        print_json(asdict(row))
+        return
+    console.print(
+        f"{name}: validation {percent(row.val_accuracy, row.val_accuracy_se)}, "
+        f"test {percent(row.test_accuracy, row.test_accuracy_se)}, "
+        f"{row.fidelity:g} epochs in {duration(row.seconds)}, {quantity(row.macs)} MACs"
+    )
+
+
+def export(
+    name: ModelName,
+    format: Annotated[
+        str, typer.Option("--format", help="safetensors, torch or onnx; or several, by commas.")
+    ] = "onnx",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path(),
+    job: Annotated[
+        str | None, typer.Option("--job", help="Whose data and recipe; the latest if left out.")
+    ] = None,
+    no_train: Annotated[
+        bool, typer.Option("--no-train", help="Refuse where there are no weights.")
+    ] = False,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Write a trained model in a deployable format, verified against the network itself."""
+    from nas.cli.live import LiveReporter
+    from nas.export import get_format
+    from nas.jobs.deliver import deliver
+    from nas.jobs.start import take_up_job
+
+    formats = [part.strip() for part in format.split(",")]
+    for part in formats:
+        get_format(part)
+    opened = open_store(store)
+    row, architecture = _to_export(opened, name, job, store)
+    with LiveReporter(quiet=as_json) as reporter:
+        deliveries = deliver(
+            opened,
+            row,
+            take_up_job(row).plan,
+            architecture,
+            formats,
+            output,
+            reporter,
+            train=not no_train,
+        )
+    if as_json:
+        print_json(
+            [
+                {**asdict(d.exported), "format": d.format, "evaluation": d.evaluation.key}
+                for d in deliveries
+            ]
+        )
+        return
+    for delivery in deliveries:
+        exported = delivery.exported
+        console.print(
+            f"{exported.path}  {exported.size_bytes:,} bytes  sha256 {exported.sha256[:16]}\n"
+            f"  verified on {exported.images} real images: largest relative difference "
+            f"{exported.largest_relative_difference:.1e}; test accuracy "
+            f"{percent(delivery.evaluation.test_accuracy, delivery.evaluation.test_accuracy_se)}"
+        )
+
+
+def predict(
+    file: Annotated[Path, typer.Argument(help="An exported file.")],
+    images: Annotated[list[Path], typer.Argument(help="Images.")],
+    as_json: Json = False,
+) -> None:
+    """Classify images with nothing but an exported file."""
+    from nas.export import load_predictor
+
+    predictions = load_predictor(file).predict(images)
+    if as_json:
+        print_json([asdict(prediction) for prediction in predictions])
+        return
+    print_table(
+        ("image", "class", "probability"),
+        [(str(p.path), p.class_name, percent(p.probability)) for p in predictions],
+    )
+
+
+def _filter(job: JobRow, where: list[str] | None) -> Filter:
+    from nas.cost import COST_METRICS
+    from nas.quantity import parse_bound
+    from nas.store import Filter
+
+    metrics = (*COST_METRICS, "val_accuracy", "test_accuracy", "seconds")
+    bounds = [parse_bound(text, metrics) for text in where or []]
+    return Filter(
+        job=job.id,
+        at_most={b.metric: b.limit for b in bounds if b.at_most},
+        at_least={b.metric: b.limit for b in bounds if not b.at_most},
+    )
+
+
+def _store_exists(url: str) -> bool:
+    path = url.removeprefix("sqlite:///")
+    return not url.startswith("sqlite:///") or Path(path).exists()
+
+
+def _spec_for(
+    job: str | None, file: Path | None, data: str | None, epochs: int | None, store: str
+) -> JobSpec:
+    from nas.jobs.spec import JobSpec, job_from_dict, load_job
+    from nas.jobs.start import job_spec
+
+    if job is not None and file is not None:
+        raise InvalidRequestError("`--job` and `--file` must not be given together.")
+    if file is not None:
+        spec = load_job(file)
+    elif job is not None:
+        spec = job_spec(open_store(store).find_job(job))
+    else:
+        spec = JobSpec(name="train")
+    document = spec.model_dump(mode="json", exclude_defaults=True)
+    if data is not None:
+        document["data"] = {"source": data}
+    if epochs is not None:
+        recipe = spec.full_recipe.model_dump(mode="json", exclude_defaults=True)
+        document["final_recipe"] = {**recipe, "epochs": epochs}
+    return job_from_dict(document, "The flags")
+
+
+def _to_export(
+    store: Store, name: str, job: str | None, store_url: str
+) -> tuple[JobRow, Architecture]:
+    """The network that a name means, and the job whose data and recipe it goes by."""
+    from nas.jobs.naming import find_architecture, stored_architecture
+    from nas.jobs.summary import summarise
+
+    try:
+        own = store.find_job(name.partition("/")[0])
+    except InvalidRequestError:
+        own = None
+    if own is None or "/" in name:
+        architecture = find_architecture(name, store_url)
+        return own if own is not None and job is None else store.find_job(job), architecture
+    chosen = summarise(store, own).chosen
+    if chosen is None or chosen.architecture is None:
+        raise InvalidRequestError(
+            f"Job {own.name} has no family to choose from. Name a trial, as in {own.id}/0."
+        )
+    errors.print(
+        f"{name}: the family member that is best on validation, {chosen.architecture[:12]}"
+    )
+    return own, stored_architecture(store, chosen.architecture)

@@ -1,0 +1,79 @@
+"""How architectures are named: published name, fingerprint, trial, or file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.errors import InvalidRequestError
+from search_spaces.architecture import Architecture
+from search_spaces.errors import UnknownNameError
+from search_spaces.published import get_published
+
+if TYPE_CHECKING:
+    from nas.store import Store
+
+
+def find_architecture(name: str, store_url: str) -> Architecture:
+    """Read `efficientnet_b0`, a fingerprint or its prefix, `JOB/12`, or a `.json` file.
+
+    Raises:
+        InvalidRequestError: If it is none of these, or the prefix is not unique.
+    """
+    if name.endswith(".json"):
+        return _from_file(Path(name))
+    if "/" in name:
+        return _from_store(name, store_url)
+    try:
+        return get_published(name)
+    except UnknownNameError as error:
+        if re.fullmatch(r"[0-9a-f]{4,32}", name):
+            return _from_store(name, store_url)
+        raise InvalidRequestError(
+            f"{error} It may also be a fingerprint, a trial as JOB/12, or a .json file."
+        ) from None
+
+
+def _from_file(path: Path) -> Architecture:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InvalidRequestError(f"Cannot read {path}: {reason}.") from None
+    return Architecture.from_json(text)
+
+
+def _from_store(name: str, store_url: str) -> Architecture:
+    from nas.store import Store
+
+    path = store_url.removeprefix("sqlite:///")
+    if store_url.startswith("sqlite:///") and not os.path.exists(path):
+        raise InvalidRequestError(
+            f"{name!r} names a stored network, but there is no store at {path}. Give --store."
+        )
+    store = Store.open(store_url, create=False)
+    if "/" not in name:
+        return stored_architecture(store, name)
+    job_name, _, number = name.rpartition("/")
+    if not number.isdecimal():
+        raise InvalidRequestError(f"A trial must be named like JOB/12, but got {name!r}.")
+    job = store.find_job(job_name)
+    trials = {row.number: row for row in store.trials(job.id)}
+    trial = trials.get(int(number))
+    if trial is None:
+        raise InvalidRequestError(
+            f"Job {job.name} has no trial {number}; it has {len(trials)}, counted from 0."
+        )
+    if trial.architecture is None:
+        raise InvalidRequestError(f"Trial {name} has no network: {trial.reason or 'choices only'}.")
+    return stored_architecture(store, trial.architecture)
+
+
+def stored_architecture(store: Store, fingerprint: str) -> Architecture:
+    """A stored network by its fingerprint or a unique beginning of one."""
+    row = store.find_architecture(fingerprint)
+    if row is None:
+        raise InvalidRequestError(f"There is no network {fingerprint!r} in {store.url}.")
+    return Architecture.from_json(row.document)

@@ -1,0 +1,116 @@
+"""The job's pictures: front, family and progress, from the store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.jobs.summary import SEARCHED, Summary
+from nas.plots import (
+    FamilyPoint,
+    Figure,
+    FrontPoint,
+    ProgressPoint,
+    family_figure,
+    front_figure,
+    progress_figure,
+    write_plot,
+)
+from nas.search.progress import RunningFront
+from nas.search.samplers.contract import ObjectiveSpec
+from nas.store import Filter, ModelRow, Store
+
+KINDS = ("front", "family", "progress")
+
+
+def job_figure(store: Store, summary: Summary, kind: str, metric: str = "macs") -> Figure:
+    """Describe one of the job's pictures."""
+    if kind == "progress":
+        return _progress(store, summary)
+    if kind == "family":
+        return family_figure(_family(summary, metric, "test_accuracy"), x_metric=metric)
+    searched = store.models(Filter(job=summary.job.id, origins=SEARCHED))
+    front = {
+        row.evaluation for row in store.front(Filter(job=summary.job.id), (metric, "val_accuracy"))
+    }
+    baseline = summary.family.details.get("baseline_trial") if summary.family else None
+    points = [
+        FrontPoint(
+            name=f"{summary.job.name}/{row.trial}",
+            x=_number(getattr(row, metric)),
+            y=_number(row.val_accuracy),
+            y_error=_number(row.val_accuracy_se),
+            on_front=row.evaluation in front,
+            is_baseline=row.trial == baseline,
+            details={"parameters": _number(row.parameters), "macs": _number(row.macs)},
+        )
+        for row in searched
+    ]
+    return front_figure(
+        points,
+        family=_family(summary, metric, "val_accuracy"),
+        x_metric=metric,
+        title=f"{summary.job.name}: accuracy against cost",
+    )
+
+
+def write_pictures(
+    store: Store,
+    summary: Summary,
+    directory: Path,
+    suffixes: Sequence[str] = ("png", "svg", "html"),
+) -> list[Path]:
+    """Write every picture of a job in every format."""
+    paths = []
+    for kind in KINDS:
+        if kind == "family" and summary.family is None:
+            continue
+        figure = job_figure(store, summary, kind)
+        for suffix in suffixes:
+            path = directory / f"{kind}.{suffix}"
+            directory.mkdir(parents=True, exist_ok=True)
+            write_plot(path, figure)
+            paths.append(path)
+    return paths
+
+
+def _family(summary: Summary, metric: str, accuracy: str) -> list[FamilyPoint]:
+    if summary.family is None:
+        return []
+    return [
+        FamilyPoint(
+            name=member.name,
+            phi=member.phi if member.phi is not None else math.nan,
+            x=_number(getattr(row, metric)),
+            y=_number(getattr(row, accuracy)),
+            y_error=_number(getattr(row, f"{accuracy}_se")),
+            details={"parameters": _number(row.parameters)},
+        )
+        for member, row in zip(summary.family.members, summary.members)
+        if row is not None
+    ]
+
+
+def _progress(store: Store, summary: Summary) -> Figure:
+    front = RunningFront([ObjectiveSpec(**o) for o in summary.job.objectives])
+    models: dict[str, ModelRow] = {
+        row.evaluation: row for row in store.models(Filter(job=summary.job.id, origins=SEARCHED))
+    }
+    points, best, done = [], math.nan, 0
+    trials = [t for t in store.trials(summary.job.id, origins=SEARCHED) if t.ended_at]
+    for trial in sorted(trials, key=lambda t: (t.ended_at, t.number)):
+        done += 1
+        if trial.values is None:
+            continue
+        front.add(trial.values)
+        model = models.get(trial.evaluation or "")
+        accuracy = _number(model.val_accuracy) if model else math.nan
+        best = accuracy if math.isnan(best) else max(best, accuracy)
+        volume = front.hypervolume(summary.job.reference) if summary.job.reference else math.nan
+        points.append(ProgressPoint(trials=done, hypervolume=volume, best=best))
+    return progress_figure(points)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

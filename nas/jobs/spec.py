@@ -1,0 +1,257 @@
+"""JobSpec: the job file, validated; one sentence for whatever is wrong in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from nas.data.spec import DataSpec
+from nas.errors import InvalidRequestError
+from nas.training.recipe import Recipe
+
+MAX_FILE_BYTES = 1_000_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SamplerSpec(_Part):
+    """Which sampler suggests, and its settings (population_size, ...)."""
+
+    name: str = "nsga2"
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+
+class RewardSpec(_Part):
+    """The paper's scalar objective accuracy * (metric / target) ^ exponent; a target of None is
+    the median of the space."""
+
+    metric: str = "macs"
+    target: float | str | None = None
+    exponent: float = Field(-0.07, le=0.0, ge=-10.0)
+
+
+class SearchSpec(_Part):
+    """What is optimised, by which sampler, in how many trials."""
+
+    sampler: SamplerSpec = SamplerSpec()
+    trials: int = Field(50, ge=1, le=1_000_000)
+    objectives: tuple[str, ...] = ("accuracy", "macs")
+    constraints: tuple[str, ...] = ()
+    reward: RewardSpec = RewardSpec()
+    reference: dict[str, float] = Field(
+        default_factory=dict, description="reference point of the hypervolume, by objective"
+    )
+    start_with: tuple[str, ...] = Field(
+        (), description="published networks put in first, or the members nearest to them"
+    )
+    seed: int = Field(0, ge=0, le=2**31)
+
+    @field_validator("sampler", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Coefficients(_Part):
+    """Alpha (depth), beta (width), gamma (resolution) of compound scaling."""
+
+    alpha: float = Field(ge=0.5, le=4.0)
+    beta: float = Field(ge=0.5, le=4.0)
+    gamma: float = Field(ge=0.5, le=4.0)
+
+
+class GridSpec(_Part):
+    """The grid search for the coefficients at phi = 1."""
+
+    candidates: int = Field(6, ge=1, le=1_000, description="trained, the paper's among them")
+    step: float = Field(0.05, gt=0.0, le=0.5)
+    tolerance: float = Field(0.1, gt=0.0, le=0.5, description="of alpha * beta^2 * gamma^2 to 2")
+    recipe: Recipe | None = Field(None, description="in place of the job's `recipe`")
+
+
+class ScalingSpec(_Part):
+    """The baseline, its coefficients, and the family."""
+
+    baseline: str = Field(
+        "best-reward", description="best-reward, knee, nearest:400M, or a trial as JOB/12"
+    )
+    coefficients: Literal["search", "paper"] | Coefficients = "search"
+    grid: GridSpec = GridSpec()
+    phi: tuple[float, ...] = (0.0, 1.0, 2.0)
+
+    @field_validator("phi")
+    @classmethod
+    def _within_reason(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not value or any(not -10.0 <= phi <= 10.0 for phi in value):
+            raise ValueError("must be one or more numbers from -10 to 10")
+        return tuple(sorted(set(value)))
+
+
+class ExecutionSpec(_Part):
+    """Where trials run: Ray Tune on this machine, or this process."""
+
+    executor: Literal["ray", "inline"] = "ray"
+    workers: int | None = Field(None, ge=1, le=100_000, description="default: one a core")
+    cpus_per_trial: float = Field(1.0, gt=0.0, le=1024.0)
+    gpus_per_trial: float = Field(0.0, ge=0.0, le=64.0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class EvaluatorSpec(_Part):
+    """How a network gets its metrics: by training, or by a function of one's own."""
+
+    name: Literal["training", "python"] = "training"
+    function: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    metrics: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=dict)
+
+
+class JobSpec(_Part):
+    """One job: search a space on some data, choose a baseline, scale it, export it.
+
+    >>> JobSpec(name="demo").search.sampler.name
+    'nsga2'
+    """
+
+    name: str = Field("job", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    data: DataSpec = DataSpec()
+    space: str | dict[str, Any] = "small_images"
+    resolution: int | None = Field(None, ge=1, le=8192, description="in place of the space's")
+    search: SearchSpec = SearchSpec()
+    evaluator: EvaluatorSpec = EvaluatorSpec()
+    recipe: Recipe = Recipe()
+    final_recipe: Recipe | None = Field(None, description="the full recipe; default: `recipe`")
+    scaling: ScalingSpec | None = ScalingSpec()
+    execution: ExecutionSpec = ExecutionSpec()
+    export: tuple[Literal["safetensors", "torch", "onnx"], ...] = ()
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _source(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+    @field_validator("evaluator", mode="before")
+    @classmethod
+    def _evaluator(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": "python", "function": value} if ":" in value else {"name": value}
+        return value
+
+    @property
+    def full_recipe(self) -> Recipe:
+        """What final models are trained by."""
+        return self.final_recipe or self.recipe
+
+    @property
+    def digest(self) -> str:
+        """Equal for job files that mean the same, whatever else they say about where it runs."""
+        plain = self.model_dump(mode="json", exclude_defaults=True, exclude={"execution"})
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe subset without aliases (a small file can mean gigabytes) or repeated keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.constructor.ConstructorError(
+                None, None, "aliases (`*name`) are not allowed", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"`{key.value}` stands there twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+# 1e-3 is a number to everybody but YAML 1.1, which wants 1.0e-3
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    __import__("re").compile(r"^[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Read YAML's safe subset, or say in one sentence what is wrong, and in which line."""
+    if len(text) > MAX_FILE_BYTES:
+        raise InvalidRequestError(f"{source} must be at most {MAX_FILE_BYTES:,} characters.")
+    try:
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{source}, line {mark.line + 1}" if mark else source
+        raise InvalidRequestError(f"{place} is not valid YAML: {error.problem}.") from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        raise InvalidRequestError(
+            f"{source} is not valid YAML: {str(error).splitlines()[0]}."
+        ) from None
+
+
+def load_job(path: Path) -> JobSpec:
+    """Read a job file; relative paths in it are relative to where it lies."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InvalidRequestError(f"Cannot read the job file {path}: {reason}.") from None
+    return _resolve_paths(job_from_dict(parse_yaml(text, str(path)), str(path)), path.parent)
+
+
+def job_from_dict(data: Any, source: str = "The job") -> JobSpec:
+    """Validate a job's plain form, or name the first field that is wrong."""
+    if not isinstance(data, Mapping):
+        raise InvalidRequestError(
+            f"{source} must be a mapping such as `name: my-job`, but got {data!r:.60}."
+        )
+    try:
+        return JobSpec.model_validate(data)
+    except ValidationError as error:
+        raise InvalidRequestError(f"{source}: {_one_sentence(error)}") from None
+
+
+def _one_sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    # unions put the type that was tried into the place; people know only the fields
+    place = ".".join(str(p) for p in first["loc"] if isinstance(p, int) or str(p).isidentifier())
+    if first["type"] == "extra_forbidden":
+        return f"`{place}` is not a known field{_known_beside(first['loc'])}."
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    message = message[0].lower() + message[1:]
+    return f"`{place}`: {message}, but got {first['input']!r:.80}."
+
+
+def _known_beside(location: tuple[int | str, ...]) -> str:
+    model: Any = JobSpec
+    for name in location[:-1]:
+        field = getattr(model, "model_fields", {}).get(name)
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        model = next((c for c in candidates if hasattr(c, "model_fields")), None)
+        if model is None:
+            return ""
+    return f"; known there: {', '.join(model.model_fields)}"
+
+
+def _resolve_paths(job: JobSpec, folder: Path) -> JobSpec:
+    updates: dict[str, Any] = {}
+    source = job.data.source
+    if "/" in source or source.endswith(".npz"):
+        here = folder / Path(source).expanduser()
+        updates["data"] = job.data.model_copy(update={"source": str(here)})
+    if isinstance(job.space, str) and job.space.endswith((".yaml", ".yml")):
+        updates["space"] = str(folder / job.space)
+    return job.model_copy(update=updates)

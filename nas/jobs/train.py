@@ -1,0 +1,42 @@
+"""Training one network as a job of its own."""
+
+from __future__ import annotations
+
+from nas.errors import NasError
+from nas.jobs.deliver import for_data
+from nas.jobs.reporter import Reporter
+from nas.jobs.run import driving
+from nas.jobs.spec import JobSpec
+from nas.jobs.start import start_job
+from nas.jobs.trial_log import log_study
+from nas.search.evaluations import evaluate_all
+from nas.search.progress import Snapshot
+from nas.search.records import architecture_row
+from nas.store import EvaluationRow, Store
+from search_spaces.architecture import Architecture
+
+
+def train_one(
+    store: Store,
+    spec: JobSpec,
+    artifacts: str,
+    architecture: Architecture,
+    seed: int | None,
+    reporter: Reporter,
+) -> EvaluationRow:
+    """Train a network by the full recipe; one that is stored is not trained again.
+
+    Raises:
+        NasError: If the training fails, with the reason.
+    """
+    started = start_job(store, spec, artifacts, kind="train")
+    job, plan = started.job, started.plan
+    architecture = for_data(architecture, plan)
+    candidate = plan.candidate(architecture, spec.full_recipe, seed=seed)
+    with driving(store, job, spec.execution) as evaluations:
+        on_end = log_study(store, job.id, "train", [({}, architecture_row(architecture))])
+        reporter.progress(Snapshot(stage="training", done=0, total=1))
+        (end,) = evaluate_all(evaluations, [candidate], on_end)
+    if end.evaluation is None or end.evaluation.val_accuracy is None:
+        raise NasError(f"Training ended {end.status.value}: {end.reason}")
+    return end.evaluation

@@ -1,0 +1,130 @@
+"""Trials in the store, as the search loop and the studies write them down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nas.search.driver import Proposal
+from nas.search.evaluations import Finished
+from nas.search.records import architecture_row
+from nas.search.samplers.contract import TrialRecord
+from nas.store import ArchitectureRow, AttemptRow, NewTrial, Store, TrialEnd
+
+
+class StoreLog:
+    """The search loop's trials, as rows of one job."""
+
+    def __init__(self, store: Store, job: str) -> None:
+        self._store, self._job = store, job
+
+    def started(self, records: Sequence[TrialRecord], proposals: Sequence[Proposal]) -> None:
+        """Put new trials down, before anything is evaluated for them."""
+        self._store.add_trials(
+            self._job,
+            [
+                NewTrial(
+                    number=record.number,
+                    choices=record.choices,
+                    state="running",
+                    architecture=_architecture(proposal),
+                    attributes=record.attributes,
+                )
+                for record, proposal in zip(records, proposals)
+            ],
+        )
+
+    def ended(self, record: TrialRecord, proposal: Proposal, finished: Finished | None) -> None:
+        """Put a trial's end down."""
+        self._store.finish_trial(
+            self._job,
+            TrialEnd(
+                number=record.number,
+                state=record.state.value,
+                values=record.values,
+                errors=record.errors,
+                violation=record.violation,
+                reason=proposal.reason,
+                attributes=record.attributes,
+                evaluation=_key(finished),
+                reused=finished.reused if finished else False,
+                attempts=_attempts(record.number, finished),
+            ),
+        )
+
+
+def log_study(
+    store: Store,
+    job: str,
+    origin: str,
+    networks: Sequence[tuple[Mapping[str, Any], ArchitectureRow]],
+) -> Callable[[int, Finished], None]:
+    """Put a study's networks down as trials; returns what to call with each one's end.
+
+    A study that goes on after a kill finds its trials by their networks and adds only new ones.
+    """
+    there = {(row.architecture, row.origin): row.number for row in store.trials(job)}
+    free = max(there.values(), default=-1) + 1
+    numbers, new = [], []
+    for choices, architecture in networks:
+        place = (architecture.fingerprint, origin)
+        if place not in there:
+            there[place] = free
+            new.append(
+                NewTrial(
+                    number=free,
+                    choices=choices,
+                    state="running",
+                    origin=origin,
+                    architecture=architecture,
+                )
+            )
+            free += 1
+        numbers.append(there[place])
+    store.add_trials(job, new)
+
+    def on_end(place: int, finished: Finished) -> None:
+        evaluation = finished.evaluation
+        accuracy = evaluation.val_accuracy if evaluation else None
+        store.finish_trial(
+            job,
+            TrialEnd(
+                number=numbers[place],
+                state=finished.status.value,
+                values=None if accuracy is None else (accuracy,),
+                reason=finished.reason,
+                evaluation=_key(finished),
+                reused=finished.reused,
+                attempts=_attempts(numbers[place], finished),
+            ),
+        )
+
+    return on_end
+
+
+def _architecture(proposal: Proposal) -> ArchitectureRow | None:
+    if proposal.candidate is None or proposal.candidate.architecture is None:
+        return None
+    return architecture_row(proposal.candidate.architecture)
+
+
+def _key(finished: Finished | None) -> str | None:
+    return finished.evaluation.key if finished and finished.evaluation else None
+
+
+def _attempts(number: int, finished: Finished | None) -> tuple[AttemptRow, ...]:
+    """The starts of a trial; only the last one's time and end are known to the executor."""
+    if finished is None or finished.reused or finished.attempts == 0:
+        return ()
+    lost = [
+        AttemptRow(trial=number, number=n, state="failed", error="its worker died")
+        for n in range(1, finished.attempts)
+    ]
+    last = AttemptRow(
+        trial=number,
+        number=finished.attempts,
+        state=finished.status.value,
+        error=finished.reason,
+        seconds=finished.seconds,
+    )
+    return (*lost, last)

@@ -1,0 +1,287 @@
+"""Evaluations: candidates in, stored evaluations out; the same key is never computed twice.
+
+Whoever brings candidates (a sampler's loop, a study with a list) hands them in here. A key that
+is stored is answered from the store; one that another live job holds is waited for; one that
+this driver already works on is not started again; the rest goes to the executor.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
+from nas.evaluation import work
+from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
+from nas.search.records import evaluation_row
+from nas.store import EvaluationRow, Store
+from search_spaces.architecture import Architecture
+from search_spaces.space import Option
+
+LEASE_S = 60.0
+
+MakeExecutor = Callable[[Work, OnReport], Executor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One thing to evaluate, and by what."""
+
+    key: EvaluationKey
+    evaluator: Evaluator
+    architecture: Architecture | None = None
+    choices: Mapping[str, Option] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A candidate's end, under the ticket that it was handed in with.
+
+    Args:
+        evaluation: The stored evaluation; None where it failed, which is not stored as one.
+        reused: It was in the store before, or computed for another ticket or job.
+    """
+
+    ticket: int
+    status: Status
+    evaluation: EvaluationRow | None = None
+    reason: str = ""
+    reused: bool = False
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+class Evaluations:
+    """Answers candidates; hand in with `submit`, wait with `collect`, and `close` at the end.
+
+    Args:
+        owner: Name of this driver among those that share the store; holds its claims.
+        on_report: Hears reports as (ticket, report); says whether the work goes on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        make_executor: MakeExecutor,
+        owner: str,
+        job: str | None = None,
+        on_report: Callable[[int, Report], Verdict] | None = None,
+    ) -> None:
+        self._store, self._owner, self._job = store, owner, job
+        self._hear = on_report or (lambda ticket, report: Verdict.CONTINUE)
+        self._make_executor = make_executor
+        self._executor: Executor | None = None
+        self._candidates: dict[str, Candidate] = {}
+        self._tickets: dict[str, list[int]] = {}
+        self._elsewhere: set[str] = set()
+        self._ready: list[Finished] = []
+        self._keeper = _LeaseKeeper(store, owner)
+
+    @property
+    def slots(self) -> int:
+        """How many candidates are worked on side by side."""
+        return self._running().slots
+
+    @property
+    def pending(self) -> int:
+        """Candidates handed in and not yet collected."""
+        return sum(len(tickets) for tickets in self._tickets.values()) + len(self._ready)
+
+    def submit(self, ticket: int, candidate: Candidate) -> None:
+        """Hand in one candidate."""
+        key = candidate.key.digest
+        if key in self._tickets:
+            self._tickets[key].append(ticket)
+            return
+        stored = self._store.evaluation(key)
+        if stored is not None:
+            self._ready.append(_finished(ticket, stored, reused=True))
+            return
+        self._candidates[key] = candidate
+        self._tickets[key] = [ticket]
+        if self._store.claim([key], self._owner, LEASE_S):
+            self._start(key)
+        else:
+            self._elsewhere.add(key)
+
+    def collect(self, timeout_s: float = 1.0) -> list[Finished]:
+        """What has ended since; waits up to `timeout_s` (longer where work runs in process)."""
+        if self._ready:
+            ready, self._ready = self._ready, []
+            return ready
+        finished = self._look_elsewhere()
+        if finished:
+            return finished
+        for result in self._running().collect(timeout_s):
+            finished += self._finish(result)
+        if not finished and self._elsewhere and not self._started():
+            time.sleep(min(timeout_s, 0.5))
+        return finished
+
+    def close(self) -> None:
+        """Give up what runs; its claims are free at once."""
+        self._keeper.close()
+        if self._executor is not None:
+            self._executor.close()
+        held = [key for key in self._tickets if key not in self._elsewhere]
+        self._store.release(held, self._owner)
+        self._tickets.clear()
+
+    def _running(self) -> Executor:
+        if self._executor is None:  # a run that finds everything stored starts no cluster
+            self._executor = self._make_executor(work, self._on_report)
+        return self._executor
+
+    def _started(self) -> bool:
+        return len(self._tickets) > len(self._elsewhere)
+
+    def _start(self, key: str) -> None:
+        candidate = self._candidates[key]
+        request = Request(
+            key=key,
+            architecture=candidate.architecture,
+            choices=candidate.choices,
+            seed=candidate.key.seed,
+        )
+        self._running().submit(key, (candidate.evaluator, [request]))
+
+    def _on_report(self, key: str, report: Report) -> Verdict:
+        tickets = self._tickets.get(key, [])
+        # work that two trials wait for goes on while either wants it
+        verdicts = [self._hear(ticket, report) for ticket in tickets]
+        stop = bool(verdicts) and all(verdict is Verdict.STOP for verdict in verdicts)
+        return Verdict.STOP if stop else Verdict.CONTINUE
+
+    def _look_elsewhere(self) -> list[Finished]:
+        """See whether other jobs are done with keys that they held, or gave them up."""
+        finished: list[Finished] = []
+        for key in list(self._elsewhere):
+            stored = self._store.evaluation(key)
+            if stored is not None:
+                self._elsewhere.discard(key)
+                finished += self._answer(key, stored, reused=True)
+            elif self._store.claim([key], self._owner, LEASE_S):
+                self._elsewhere.discard(key)
+                self._start(key)
+        return finished
+
+    def _finish(self, result: Result) -> list[Finished]:
+        outcome = _outcome(result)
+        candidate = self._candidates[result.key]
+        if outcome.status in (Status.COMPLETED, Status.INFEASIBLE):
+            row = evaluation_row(candidate, outcome, candidate.costs, self._job)
+            stored = self._store.save_evaluation(row)
+            self._store.release([result.key], self._owner)
+            return self._answer(
+                result.key, stored, attempts=result.attempts, seconds=outcome.seconds
+            )
+        self._store.release([result.key], self._owner)
+        del self._candidates[result.key]
+        return [
+            Finished(
+                ticket=ticket,
+                status=outcome.status,
+                reason=outcome.reason,
+                attempts=result.attempts,
+                seconds=result.seconds,
+            )
+            for ticket in self._tickets.pop(result.key)
+        ]
+
+    def _answer(
+        self,
+        key: str,
+        stored: EvaluationRow,
+        *,
+        reused: bool = False,
+        attempts: int = 0,
+        seconds: float = 0.0,
+    ) -> list[Finished]:
+        del self._candidates[key]
+        first, *others = self._tickets.pop(key)
+        own = _finished(first, stored, reused=reused, attempts=attempts, seconds=seconds)
+        return [own, *(_finished(ticket, stored, reused=True) for ticket in others)]
+
+
+def evaluate_all(
+    evaluations: Evaluations,
+    candidates: Sequence[Candidate],
+    on_end: Callable[[int, Finished], None] | None = None,
+) -> list[Finished]:
+    """Evaluate a list, side by side, and answer in its order.
+
+    Args:
+        on_end: Hears each end as it comes, with its place in the list.
+    """
+    answers: dict[int, Finished] = {}
+    waiting = iter(enumerate(candidates))
+    exhausted = False
+    while not exhausted or evaluations.pending:
+        while not exhausted and evaluations.pending < 2 * evaluations.slots:
+            place, candidate = next(waiting, (None, None))
+            if place is None or candidate is None:
+                exhausted = True
+            else:
+                evaluations.submit(place, candidate)
+        for finished in evaluations.collect():
+            answers[finished.ticket] = finished
+            if on_end:
+                on_end(finished.ticket, finished)
+    return [answers[i] for i in range(len(candidates))]
+
+
+def _finished(
+    ticket: int,
+    stored: EvaluationRow,
+    *,
+    reused: bool = False,
+    attempts: int = 0,
+    seconds: float = 0.0,
+) -> Finished:
+    return Finished(
+        ticket=ticket,
+        status=Status(stored.status),
+        evaluation=stored,
+        reason=stored.reason,
+        reused=reused,
+        attempts=attempts,
+        seconds=seconds,
+    )
+
+
+def _outcome(result: Result) -> Outcome:
+    """What the evaluator answered; or that it was stopped, or died."""
+    if result.stopped:
+        report = result.last_report
+        return Outcome(
+            key=result.key,
+            status=Status.PRUNED,
+            reason="stopped early",
+            metrics=dict(report.metrics) if report else {},
+            fidelity=report.fidelity if report else 0.0,
+        )
+    if result.error is not None:
+        return Outcome(key=result.key, status=Status.FAILED, reason=result.error)
+    outcome: Outcome = result.value[0]
+    return outcome
+
+
+class _LeaseKeeper:
+    """Renews this driver's claims while it lives, whatever its main thread is busy with."""
+
+    def __init__(self, store: Store, owner: str) -> None:
+        self._store, self._owner = store, owner
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join(timeout=5)
+
+    def _keep(self) -> None:
+        while not self._end.wait(LEASE_S / 3):
+            self._store.renew(self._owner, LEASE_S)
