@@ -113,12 +113,9 @@ def coefficient_grid(
     >>> PAPER in coefficient_grid()
     True
     """
-    if not 1.0 < product <= 16.0:
-        raise InvalidRequestError(f"`product` must be above 1, up to 16, but got {product!r}.")
-    if not 0.0 < tolerance < 1.0:
-        raise InvalidRequestError(f"`tolerance` must be between 0 and 1, but got {tolerance!r}.")
+    check_grid(product, tolerance)
     axes = [
-        _axis(name, given, steps(_alone(product, exponent, tolerance), step))
+        axis(name, given, steps(_alone(product, exponent, tolerance), step))
         for name, given, exponent in zip(
             ("alphas", "betas", "gammas"), (alphas, betas, gammas), exponents
         )
@@ -157,7 +154,18 @@ def spread(grid: Sequence[Coefficients], at_most: int) -> list[Coefficients]:
     return [grid[i] for i in sorted(chosen)]
 
 
-def _axis(name: str, given: Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
+def check_grid(factor: float, tolerance: float) -> None:
+    """Refuse a factor on cost, or a distance from it, that no grid can have."""
+    if not 1.0 < factor <= 16.0:
+        raise InvalidRequestError(
+            f"The factor on cost must be above 1, up to 16, but got {factor!r}."
+        )
+    if not 0.0 < tolerance < 1.0:
+        raise InvalidRequestError(f"`tolerance` must be between 0 and 1, but got {tolerance!r}.")
+
+
+def axis(name: str, given: Sequence[float] | None, usual: tuple[float, ...]) -> tuple[float, ...]:
+    """One axis of a grid: what was given, or the usual one."""
     if given is None:
         return usual
     if not given or min(given) < 1.0:

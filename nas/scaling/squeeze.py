@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from search_spaces.architecture import Architecture, Block, SqueezeExcitation
 from search_spaces.space import SqueezeRule
@@ -20,6 +21,7 @@ _RULES = (
 _SHARES = (1 / 4, 1 / 2, 1 / 8, 1 / 12, 1 / 16, 1 / 24, 1 / 6, 1 / 3, 1.0)
 
 
+@lru_cache(maxsize=64)
 def infer_squeeze(architecture: Architecture) -> Widen:
     """How to widen a network's squeeze-excitations: by the rule that gives all its own widths.
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from nas.errors import InvalidRequestError
 from nas.scaling.coefficients import Coefficients
 from nas.scaling.squeeze import Widen, infer_squeeze, squeeze_of
-from search_spaces.architecture import Architecture, Block, Skip, Stage
+from search_spaces.architecture import (
+    MAX_BLOCKS,
+    Architecture,
+    Block,
+    InvalidFieldError,
+    Skip,
+    Stage,
+)
 from search_spaces.channels import ROUNDING, make_divisible, round_repeats
 
 
@@ -171,30 +178,22 @@ def build(architecture: Architecture, shape: Shape) -> Architecture:
       is rounded to a multiple of 8 where the original is one.
     - Squeezed channels follow the rule of the network, as `infer_squeeze` reads it.
     - Groups that no longer divide the channels shrink to the largest number that does.
+
+    Raises:
+        InvalidArchitectureError: If the shape is beyond what an architecture may be.
     """
-    widen = infer_squeeze(architecture)
-    residual = any(
-        block.skip is Skip.IDENTITY for stage in architecture.stages for block in stage.blocks
+    if sum(shape.repeats) > MAX_BLOCKS:  # before as many are made
+        raise InvalidFieldError("stages", f"must hold at most {MAX_BLOCKS:,} blocks.")
+    fit = _Fit(
+        widen=infer_squeeze(architecture),
+        residual=any(b.skip is Skip.IDENTITY for s in architecture.stages for b in s.blocks),
     )
-    stages, new_in, before = [], shape.stem, architecture.stem.channels
+    stages, old_in, new_in = [], architecture.stem.channels, shape.stem
     for stage, widths, repeats in zip(
         architecture.stages, shape.channels, shape.repeats, strict=True
     ):
-        inputs = (before, *(block.out_channels for block in stage.blocks))
-        blocks = []
-        for i in range(repeats):
-            source = min(i, len(stage.blocks) - 1)
-            block = stage.blocks[source]
-            old_in = inputs[source]
-            if residual and block.skip is Skip.NONE and _changes_shape(block, old_in):
-                block = replace(block, skip=Skip.IDENTITY)
-            if i != source:
-                block = replace(block, stride=1)
-            block = _fit(block, old_in, new_in, widths[source], widen)
-            blocks.append(block)
-            new_in = block.out_channels
-        stages.append(Stage(blocks=tuple(blocks)))
-        before = stage.out_channels
+        stages.append(_build_stage(stage, old_in, new_in, widths, repeats, fit))
+        old_in, new_in = stage.out_channels, stages[-1].out_channels
     return replace(
         architecture,
         stem=replace(architecture.stem, channels=shape.stem),
@@ -204,12 +203,37 @@ def build(architecture: Architecture, shape: Shape) -> Architecture:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What a network's blocks have in common when they are fitted to new channels."""
+
+    widen: Widen
+    residual: bool
+
+
+def _build_stage(
+    stage: Stage, old_in: int, new_in: int, widths: tuple[int, ...], repeats: int, fit: _Fit
+) -> Stage:
+    blocks: list[Block] = []
+    for block, width in list(zip(stage.blocks, widths))[:repeats]:
+        blocks.append(_fit(block, old_in, new_in, width, fit))
+        source, source_in = block, old_in
+        old_in, new_in = block.out_channels, width
+    if repeats > len(blocks):
+        copy = _fit(source, source_in, new_in, new_in, fit)
+        blocks += [replace(copy, stride=1)] * (repeats - len(blocks))
+    return Stage(blocks=tuple(blocks))
+
+
 def _changes_shape(block: Block, in_channels: int) -> bool:
     return block.stride > 1 or block.out_channels != in_channels
 
 
-def _fit(block: Block, old_in: int, new_in: int, out_channels: int, widen: Widen) -> Block:
+def _fit(block: Block, old_in: int, new_in: int, out_channels: int, fit: _Fit) -> Block:
     """The block at its new input and output channels."""
+    skip = block.skip
+    if fit.residual and skip is Skip.NONE and _changes_shape(block, old_in):
+        skip = Skip.IDENTITY
     expanded = block.expanded_channels
     if expanded is not None:
         expanded = _expand(expanded, old_in, new_in)
@@ -218,9 +242,10 @@ def _fit(block: Block, old_in: int, new_in: int, out_channels: int, widen: Widen
         block,
         out_channels=out_channels,
         expanded_channels=expanded,
+        skip=skip,
         groups=math.gcd(block.groups, *touched),
     )
-    return squeeze_of(block, widen, old_in, new_in)
+    return squeeze_of(block, fit.widen, old_in, new_in)
 
 
 def _expand(expanded: int, old_in: int, new_in: int) -> int:

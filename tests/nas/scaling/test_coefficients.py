@@ -46,7 +46,7 @@ def test_a_short_grid_is_spread_and_keeps_within_the_whole_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        ({"product": 1.0}, "product"),
+        ({"product": 1.0}, "factor on cost"),
         ({"tolerance": 0.0}, "tolerance"),
         ({"step": -0.1}, "step"),
         ({"at_most": 0}, "at_most"),
