@@ -3,11 +3,34 @@
 from search_spaces.errors import UnknownNameError
 from search_spaces.plain import short
 from search_spaces.space import SearchSpace
+from search_spaces.spaces.attentive_nas import ATTENTIVE_NAS
+from search_spaces.spaces.bignas import BIGNAS
 from search_spaces.spaces.efficientnet import EFFICIENTNET
+from search_spaces.spaces.efficientnet_v2 import EFFICIENTNET_V2
+from search_spaces.spaces.fbnet import FBNET
 from search_spaces.spaces.mnasnet import MNASNET
+from search_spaces.spaces.mobilenet_v1 import MOBILENET_V1
+from search_spaces.spaces.nas_bench_macro import NAS_BENCH_MACRO
+from search_spaces.spaces.once_for_all import ONCE_FOR_ALL
+from search_spaces.spaces.proxyless_nas import PROXYLESS_NAS
 from search_spaces.spaces.small_images import SMALL_IMAGES
 
-SPACES = {space.name: space for space in (EFFICIENTNET, MNASNET, SMALL_IMAGES)}
+SPACES = {
+    space.name: space
+    for space in (
+        EFFICIENTNET,
+        MNASNET,
+        SMALL_IMAGES,
+        MOBILENET_V1,
+        PROXYLESS_NAS,
+        FBNET,
+        ONCE_FOR_ALL,
+        ATTENTIVE_NAS,
+        BIGNAS,
+        EFFICIENTNET_V2,
+        NAS_BENCH_MACRO,
+    )
+}
 
 
 def get_space(name_or_path: str) -> SearchSpace:
