@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli.live import LiveReporter
 from nas.cli.options import DEFAULT_STORE
 from nas.cli.output import console, duration, percent, print_json, print_table, quantity
 
@@ -100,7 +99,8 @@ def _print_family(summary: Summary) -> None:
         ],
         title=(
             f"\nFamily of trial {family.details.get('baseline_trial')}: "
-            f"alpha {c['alpha']:g} (depth), beta {c['beta']:g} (width), gamma {c['gamma']:g} (resolution)"
+            f"alpha {c['alpha']:g} (depth), beta {c['beta']:g} (width), "
+            f"gamma {c['gamma']:g} (resolution)"
         ),
     )
     if summary.chosen is not None:
@@ -108,6 +108,7 @@ def _print_family(summary: Summary) -> None:
 
 
 def _export(store: Store, summary: Summary, formats: Sequence[str], directory: Path) -> list[Path]:
+    from nas.cli.live import LiveReporter
     from nas.jobs.deliver import deliver
     from nas.jobs.naming import stored_architecture
     from nas.jobs.start import take_up_job

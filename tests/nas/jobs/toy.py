@@ -1,0 +1,36 @@
+"""An evaluator that takes milliseconds, and writes down what it is asked outside the store."""
+
+import os
+import time
+
+from nas.evaluation.contract import Request
+
+
+def accuracy(request: Request) -> dict[str, float]:
+    """A smooth function of the network: deeper and wider is better, with less and less gain."""
+    assert request.architecture is not None
+    work = sum(placed.block.out_channels for placed in request.architecture.walk())
+    return {"val_accuracy": 1.0 - 1.0 / (1.0 + work / 50.0), "test_accuracy": 0.5}
+
+
+def witnessed(request: Request) -> dict[str, float]:
+    """The same, slowly, with a line in the file that `TOY_LOG` names."""
+    time.sleep(float(os.environ.get("TOY_SECONDS", "0.02")))
+    with open(os.environ["TOY_LOG"], "a") as log:
+        log.write(request.key + "\n")
+    return accuracy(request)
+
+
+def sometimes_breaks(request: Request) -> dict[str, float]:
+    """Fails, or answers with what is no number, for some networks."""
+    assert request.architecture is not None
+    blocks = len(list(request.architecture.walk()))
+    if blocks % 3 == 0:
+        raise RuntimeError("this network is cursed")
+    if blocks % 3 == 1:
+        return {"val_accuracy": float("nan")}
+    return accuracy(request)
+
+
+def always_breaks(request: Request) -> dict[str, float]:
+    raise RuntimeError("nothing works")
