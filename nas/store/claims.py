@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 
 from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects.sqlite import Insert
 
 from nas.store.connected import Connected, shared_now, upsert
 from nas.store.schema import claims
@@ -25,11 +27,6 @@ class Claims(Connected):
             return set()
         with self._write() as connection:
             time = shared_now(connection)
-            insert = upsert(connection, claims)
-            free = or_(claims.c.owner == owner, claims.c.expires_at < time)
-            taken = {
-                name: insert.excluded[name] for name in ("owner", "job", "claimed_at", "expires_at")
-            }
             expires_at = time + timedelta(seconds=lease_s)
             rows = [
                 {
@@ -41,9 +38,7 @@ class Claims(Connected):
                 }
                 for key in sorted(set(keys))  # one order, so that two claimers can't deadlock
             ]
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=["key"], set_=taken, where=free), rows
-            )
+            connection.execute(_claim(connection.dialect.name), rows)
             mine = select(claims.c.key).where(claims.c.key.in_(list(keys)), claims.c.owner == owner)
             return set(connection.execute(mine).scalars())
 
@@ -61,3 +56,12 @@ class Claims(Connected):
         mine = (claims.c.key.in_(list(keys)), claims.c.owner == owner)
         with self._write() as connection:
             connection.execute(delete(claims).where(*mine))
+
+
+@cache
+def _claim(dialect: str) -> Insert:
+    insert = upsert(dialect, claims)
+    new = insert.excluded
+    free = or_(claims.c.owner == new.owner, claims.c.expires_at < new.claimed_at)
+    taken = {name: new[name] for name in ("owner", "job", "claimed_at", "expires_at")}
+    return insert.on_conflict_do_update(index_elements=["key"], set_=taken, where=free)

@@ -34,9 +34,12 @@ class Connected:
         return transaction(self._writer)
 
 
-def upsert(connection: Connection, table: Table) -> Insert:
-    """An INSERT that takes ON CONFLICT; both databases spell it alike, SQLAlchemy twice."""
-    if is_sqlite(connection):
+def upsert(dialect: str, table: Table) -> Insert:
+    """An INSERT that takes ON CONFLICT; both databases spell it alike, SQLAlchemy twice.
+
+    To build a statement takes longer than to run it, so callers keep what they make of this.
+    """
+    if dialect == "sqlite":
         return Insert(table)
     from sqlalchemy.dialects.postgresql import insert
 
@@ -46,7 +49,12 @@ def upsert(connection: Connection, table: Table) -> Insert:
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert what is not there; what is there stays as it is."""
     if rows:
-        connection.execute(upsert(connection, table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert_new(connection.dialect.name, table), rows)
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Insert:
+    return upsert(dialect, table).on_conflict_do_nothing()
 
 
 def columns_of(row: Any, *leave_out: str, **others: Any) -> dict[str, Any]:

@@ -6,9 +6,11 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, select
+from sqlalchemy import Connection, Row, and_, bindparam, delete, select
+from sqlalchemy.dialects.sqlite import Insert
 
 from nas.errors import InvalidRequestError
 from nas.store.connected import Connected, columns_of, insert_new, now, upsert
@@ -87,29 +89,31 @@ def save_evaluations(connection: Connection, rows: Sequence[EvaluationRow]) -> N
     if not rows:
         return
     ordered = sorted(rows, key=lambda row: row.key)
-    insert = upsert(connection, evaluations)
-    replaced = {
-        column.name: insert.excluded[column.name]
-        for column in evaluations.c
-        if column.name not in ("key", "created_at")
-    }
-    statement = insert.on_conflict_do_update(
-        index_elements=["key"],
-        set_=replaced,
-        where=and_(evaluations.c.status != "completed", insert.excluded.status == "completed"),
-    )
-    connection.execute(statement, [_columns(row) for row in ordered])
+    connection.execute(_insert(connection.dialect.name), [_columns(row) for row in ordered])
     _save_weights(connection, [row for row in ordered if row.weights])
-    connection.execute(delete(claims).where(claims.c.key.in_([row.key for row in ordered])))
+    connection.execute(_END_CLAIM, [{"_key": row.key} for row in ordered])
+
+
+@cache
+def _insert(dialect: str) -> Insert:
+    insert = upsert(dialect, evaluations)
+    new = insert.excluded
+    replaced = {c.name: new[c.name] for c in evaluations.c if c.name not in ("key", "created_at")}
+    better = and_(evaluations.c.status != "completed", new.status == "completed")
+    return insert.on_conflict_do_update(index_elements=["key"], set_=replaced, where=better)
+
+
+_END_CLAIM = delete(claims).where(claims.c.key == bindparam("_key"))
+_WITH_WEIGHTS = select(artifacts.c.evaluation).where(
+    artifacts.c.kind == WEIGHTS, artifacts.c.evaluation.in_(bindparam("_keys", expanding=True))
+)
 
 
 def _save_weights(connection: Connection, rows: Sequence[EvaluationRow]) -> None:
     if not rows:
         return
-    known = select(artifacts.c.evaluation).where(
-        artifacts.c.kind == WEIGHTS, artifacts.c.evaluation.in_([row.key for row in rows])
-    )
-    there = set(connection.execute(known).scalars())
+    keys = [row.key for row in rows]
+    there = set(connection.execute(_WITH_WEIGHTS, {"_keys": keys}).scalars())
     files: list[dict[str, Any]] = [
         {
             "name": row.weights[0],
@@ -146,19 +150,22 @@ def comparable_id(row: EvaluationRow) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _select(connection: Connection, keys: Sequence[str]) -> list[EvaluationRow]:
-    weights = and_(artifacts.c.evaluation == evaluations.c.key, artifacts.c.kind == WEIGHTS)
-    query = (
-        select(
-            evaluations,
-            artifacts.c.name.label("weights_name"),
-            artifacts.c.sha256.label("weights_sha256"),
-            artifacts.c.bytes.label("weights_bytes"),
-        )
-        .outerjoin(artifacts, weights)
-        .where(evaluations.c.key.in_(keys))
+_SELECT = (
+    select(
+        evaluations,
+        artifacts.c.name.label("weights_name"),
+        artifacts.c.sha256.label("weights_sha256"),
+        artifacts.c.bytes.label("weights_bytes"),
     )
-    return [_evaluation(row) for row in connection.execute(query)]
+    .outerjoin(
+        artifacts, and_(artifacts.c.evaluation == evaluations.c.key, artifacts.c.kind == WEIGHTS)
+    )
+    .where(evaluations.c.key.in_(bindparam("_keys", expanding=True)))
+)
+
+
+def _select(connection: Connection, keys: Sequence[str]) -> list[EvaluationRow]:
+    return [_evaluation(row) for row in connection.execute(_SELECT, {"_keys": keys})]
 
 
 def _evaluation(row: Row[Any]) -> EvaluationRow:

@@ -50,7 +50,7 @@ class Families(Connected):
         }
         with self._write() as connection:
             save_architectures(connection, architectures)
-            insert = upsert(connection, families)
+            insert = upsert(connection.dialect.name, families)
             kept = {n: insert.excluded[n] for n in ("baseline", "rule", "coefficients", "details")}
             connection.execute(
                 insert.on_conflict_do_update(index_elements=["job", "name"], set_=kept), family

@@ -77,17 +77,14 @@ class Models(Connected):
                 comparable (several data sets, recipes or fidelities).
         """
         axes = [axis_of(name, maximize[i] if maximize else None) for i, name in enumerate(metrics)]
-        group = self._one_comparable(where)
-        if group is None:
-            return []
-        conditions = [*_conditions(where), evaluations.c.comparable == group]
         with self._read() as connection:
-            if len(axes) == 2:
-                found = connection.execute(_front_of_two(conditions, axes, ties))
-                marks = {key: bool(tied) for key, tied in found}
-            else:
-                marks = _front_of_many(connection, conditions, axes, ties)
-            rows = _models(connection, where, marks)
+            find = _front_of_two if len(axes) == 2 else _front_of_many
+            found = find(connection, _conditions(where), axes, ties)
+            groups = {group for _, group, _ in found}
+            marks = {key: is_tied for key, _, is_tied in found}
+            rows = _models(connection, where, marks) if len(groups) == 1 else []
+        if len(groups) > 1:
+            raise InvalidRequestError(self._not_comparable(where))
         places = {key: place for place, key in enumerate(marks)}
         return sorted(rows, key=lambda row: places[row.evaluation])
 
@@ -107,19 +104,14 @@ class Models(Connected):
         with self._read() as connection:
             return [ModelRow(**row._mapping) for row in connection.execute(query)]
 
-    def _one_comparable(self, where: Filter) -> str | None:
-        """The group that a front is about; None where there is nothing yet."""
-        if where.comparable is not None:
-            return where.comparable
+    def _not_comparable(self, where: Filter) -> str:
         groups = self.comparables(where)
-        if len(groups) <= 1:
-            return groups[0].id if groups else None
         differing = [
             name
             for name in ("dataset", "split", "recipe", "evaluator", "train_on", "fidelity")
             if len({getattr(group, name) for group in groups}) > 1
         ]
-        raise InvalidRequestError(
+        return (
             f"A front compares one data set, recipe and fidelity, but {len(groups)} kinds of "
             f"evaluations were meant, which differ in {', '.join(differing)}; name a job, or one "
             f"of the kinds {', '.join(group.id for group in groups[:5])}."
@@ -167,9 +159,12 @@ def _conditions(where: Filter) -> list[ColumnElement[bool]]:
 
 
 def _front_of_two(
-    conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis], ties: bool
-) -> Select[Any]:
-    """Keys of the front, and whether each is merely tied.
+    connection: Connection,
+    conditions: Sequence[ColumnElement[bool]],
+    axes: Sequence[Axis],
+    ties: bool,
+) -> list[tuple[str, str, bool]]:
+    """Keys of the front of each group of comparable evaluations; whether each is merely tied.
 
     The best y at each x, walked from the best x to the worst: a step that is no better than
     all steps before it is dominated by one of them, and the others are the front.
@@ -177,14 +172,17 @@ def _front_of_two(
     x, y = axes
     points = _points(conditions, axes)
     best, better = (func.max, "__gt__") if y.maximize else (func.min, "__lt__")
-    steps = select(points.c.x, best(points.c.y).label("y")).group_by(points.c.x).cte("steps")
+    place = (points.c.comparable, points.c.x)
+    steps = select(*place, best(points.c.y).label("y")).group_by(*place).cte("steps")
     order = steps.c.x.desc() if x.maximize else steps.c.x.asc()
-    before = best(steps.c.y).over(order_by=order, rows=(None, -1))
-    walk = select(steps.c.x, steps.c.y, before.label("before")).cte("walk")
+    group = steps.c.comparable
+    before = best(steps.c.y).over(partition_by=group, order_by=order, rows=(None, -1))
+    walk = select(steps, before.label("before")).cte("walk")
     improves = or_(walk.c.before.is_(None), getattr(walk.c.y, better)(walk.c.before))
+    same = (points.c[name] == walk.c[name] for name in ("comparable", "x", "y"))
     front = (
         select(points, literal(0).label("tied"))
-        .join(walk, and_(points.c.x == walk.c.x, points.c.y == walk.c.y))
+        .join(walk, and_(*same))
         .where(improves)
         .cte("front")
     )
@@ -193,7 +191,8 @@ def _front_of_two(
         marked = union_all(select(front), _tied_with(points, front, axes))
     found = marked.subquery()
     last = (found.c.x.desc() if x.maximize else found.c.x.asc(), found.c.tied, found.c.key)
-    return select(found.c.key, found.c.tied).order_by(*last)
+    query = select(found.c.key, found.c.comparable, found.c.tied).order_by(*last)
+    return [(key, group, bool(is_tied)) for key, group, is_tied in connection.execute(query)]
 
 
 def _points(conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis]) -> CTE:
@@ -201,6 +200,7 @@ def _points(conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis]) -> 
     return (
         select(
             evaluations.c.key,
+            evaluations.c.comparable,
             x.value.label("x"),
             y.value.label("y"),
             x.error.label("x_error"),
@@ -221,6 +221,7 @@ def _tied_with(points: CTE, front: CTE, axes: Sequence[Axis]) -> Select[Any]:
         variance = error[0] * error[0] + error[1] * error[1]  # SQLite may lack sqrt
         gaps.append(gap)
         doubts.append(and_(variance > 0, gap * gap <= variance))
+    # All points are of one group, or the answer is refused: to ask here would cost an index.
     dominated = and_(*(gap >= 0 for gap in gaps), or_(*(gap > 0 for gap in gaps)))
     clearly = exists().where(dominated, ~or_(*doubts)).select_from(front).correlate(points)
     some = exists().where(dominated).select_from(front).correlate(points)
@@ -232,24 +233,28 @@ def _front_of_many(
     conditions: Sequence[ColumnElement[bool]],
     axes: Sequence[Axis],
     ties: bool,
-) -> dict[str, bool]:
+) -> list[tuple[str, str, bool]]:
     import numpy as np
 
     from nas.pareto import non_dominated, tied
 
     values = [axis.value for axis in axes]
-    query = select(evaluations.c.key, *values, *(axis.error for axis in axes)).where(*conditions)
-    rows = connection.execute(query.order_by(values[0], evaluations.c.key)).all()
-    numbers = np.array([tuple(row[1:]) for row in rows], dtype=np.float64)
+    names = (evaluations.c.key, evaluations.c.comparable)
+    query = select(*names, *values, *(axis.error for axis in axes)).where(*conditions)
+    order = values[0].desc() if axes[0].maximize else values[0].asc()
+    rows = connection.execute(query.order_by(order, evaluations.c.key)).all()
+    if len({row.comparable for row in rows}) > 1:  # nothing to compute, then: it is refused
+        return [(row.key, row.comparable, False) for row in rows]
+    numbers = np.array([tuple(row[2:]) for row in rows], dtype=np.float64)
     numbers = numbers.reshape(len(rows), 2 * len(axes))
     points, maximize = numbers[:, : len(axes)], [axis.maximize for axis in axes]
     front = non_dominated(points, maximize)
     doubtful = tied(points, numbers[:, len(axes) :], maximize) if ties else ~front & front
-    return {
-        row[0]: bool(is_tied)
+    return [
+        (row[0], row[1], bool(is_tied))
         for row, is_front, is_tied in zip(rows, front, doubtful)
         if is_front or is_tied
-    }
+    ]
 
 
 def _models(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:

@@ -149,8 +149,9 @@ trials = Table(
     _needed("created_at", UtcTime),
     _optional("started_at", UtcTime),
     _optional("ended_at", UtcTime),
-    Index(None, "evaluation"),
     Index(None, "architecture"),
+    Index(None, "evaluation", "job", "number"),  # which trial of a job an evaluation belongs to
+    Index("ix_trials_job_evaluations", "job", "state", "origin", "evaluation"),
 )
 
 attempts = Table(

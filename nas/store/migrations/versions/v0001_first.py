@@ -180,7 +180,10 @@ def _trials_and_evaluations() -> None:
         sa.PrimaryKeyConstraint("job", "number", name=op.f("pk_trials")),
     )
     op.create_index(op.f("ix_trials_architecture"), "trials", ["architecture"])
-    op.create_index(op.f("ix_trials_evaluation"), "trials", ["evaluation"])
+    op.create_index(
+        op.f("ix_trials_evaluation_job_number"), "trials", ["evaluation", "job", "number"]
+    )
+    op.create_index("ix_trials_job_evaluations", "trials", ["job", "state", "origin", "evaluation"])
     op.create_table(
         "attempts",
         sa.Column("job", sa.Text(), nullable=False),
