@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 from search_spaces.architecture import Architecture, Padding
 from search_spaces.errors import UnknownNameError
 from search_spaces.published import (
+    attentive_nas,
     efficientnet,
     efficientnet_lite,
     efficientnet_v2,
@@ -51,6 +52,7 @@ _FAMILIES = (
     mobilenet_v3,
     mnasnet,
     tinynet,
+    attentive_nas,
 )
 
 PUBLISHED: dict[str, Published] = {

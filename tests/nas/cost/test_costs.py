@@ -116,8 +116,7 @@ def _our_name(timm_name: str) -> str:
     name = timm_name.removeprefix("tf_").replace("semnasnet", "mnasnet_a1")
     name = re.sub(r"(mobilenet|efficientnet)(v\d)", r"\1_\2", name)
     name = re.sub(r"^mnasnet(?=_\d)", "mnasnet_b1", name)
-    name = re.sub(r"_0(\d)(\d)$", r"_0.\1\2", name)
-    return re.sub(r"_1(\d)0$", r"_1.\1", name).removesuffix("_1.0")
+    return re.sub(r"_(\d{3})$", lambda m: f"_{int(m[1]) / 100:g}", name).removesuffix("_1")
 
 
 def test_activations_and_parameters_agree_with_a_public_table() -> None:
@@ -127,7 +126,7 @@ def test_activations_and_parameters_agree_with_a_public_table() -> None:
     checked = 0
     for row in rows:
         name = _our_name(row["arch"])
-        if name not in published_names():
+        if name not in published_names() or not row["macts"]:
             continue
         costs = count(replace(get_published(name), resolution=int(row["img_size"])))
         assert f"{costs.activations / 1e6:.2f}" == f"{float(row['macts']):.2f}", name

@@ -77,7 +77,11 @@ def test_mobilenet_v1_reads_as_timm_writes_it() -> None:
     )
 
 
-@pytest.mark.parametrize("name", published_names())
+# AttentiveNAS projects its shortcuts, which timm's blocks don't have
+_EXPRESSIBLE = [name for name in published_names() if not name.startswith("attentive_nas")]
+
+
+@pytest.mark.parametrize("name", _EXPRESSIBLE)
 def test_published_networks_are_read_back(name: str) -> None:
     architecture = get_published(name)
     model = to_timm(architecture)
