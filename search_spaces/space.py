@@ -220,8 +220,8 @@ class SearchSpace:
             raise InvalidSpaceError(f"A space must be a mapping, but got {type(data).__name__}.")
         version = data.get("version", FORMAT_VERSION)
         if type(version) is not int or version != FORMAT_VERSION:
-            raise InvalidSpaceError(
-                f"`version` must be {FORMAT_VERSION}, but got {short(version)}."
+            raise InvalidSpaceFieldError(
+                "version", f"must be {FORMAT_VERSION}, but got {short(version)}."
             )
         try:
             return from_plain(cls, {k: v for k, v in data.items() if k != "version"})

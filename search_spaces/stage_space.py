@@ -131,8 +131,9 @@ class StageSpace:
         block: Named variants, of which one is chosen; its settings win over the stage's.
         expansion: Expanded over input channels. An mbconv of expansion 1 has no expanding layer
             (it is a separable block) unless `keep_expansion`; a fused one is a plain conv.
-        exclude_identity: Identity is not offered to a stage's first block; otherwise it is a
-            1x1 convolution with batch-norm and the block's activation where the shape changes.
+        exclude_identity: With `per_block`, identity is not offered to the first block. Otherwise
+            identity is a 1x1 convolution with batch-norm and the block's activation where the
+            shape changes.
     """
 
     name: str

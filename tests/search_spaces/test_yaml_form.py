@@ -81,7 +81,7 @@ def test_the_printed_header_names_every_field():
         ("small:", "sm all:", "line 10: `stages[1].block` must be 1 to 40 letters"),
         ("name: mine", "name: [mine]", "line 1: `name` must be text"),
         ("name: mine", "nam: mine", "line 1: `nam` is not a known field"),
-        ("name: mine", "version: 9\nname: mine", "`version` must be 1, but got 9"),
+        ("name: mine", "version: 9\nname: mine", "line 1: `version` must be 1, but got 9"),
         ("16", "9" * 31, "line 5: the document must hold numbers of at most 30 digits"),
         ("16", "9" * 30, "line 5: `stages[0].channels` must be a whole number from 1 to 65536"),
         ("16", "!!python/object/apply:os.system [echo]", "line 5: the document must have no tag"),
