@@ -187,14 +187,17 @@ def _narrow(
     held: Sequence[Move],
 ) -> tuple[float, _Candidate, _Candidate | None]:
     """The largest phi whose member meets the targets, that member, and the next one above it."""
+    phi = low
     while high - low > 1e-6:
         middle = (low + high) / 2.0
         candidate = problem.at(middle, held)
-        if candidate is not None and candidate.load <= 1.0:
-            low, below = middle, candidate
-        else:
+        if candidate is None or candidate.load > 1.0:
             high, above = middle, candidate or above
-    return low, below, above
+            continue
+        low = middle
+        if candidate.load > below.load:  # by rounding, a larger phi may cost the same or less
+            phi, below = middle, candidate
+    return phi, below, above
 
 
 def _upwards(
@@ -214,7 +217,7 @@ def _upwards(
         if above.load > 1.0:
             return low, high, below, above
         low, below, step = high, above, 2.0 * step
-    if below.loads == start.loads and not held:
+    if low > phi and below.loads == start.loads and not held:
         _raise_endless(problem)
     return low, high, below, None
 
@@ -251,7 +254,7 @@ def _fill(problem: _Problem, below: _Candidate, above: _Candidate | None) -> _Ca
     best = below
     for _, _, move in sorted(steps, key=lambda step: (-step[0], step[1])):
         candidate = problem.count(move.apply(best.shape))
-        if candidate is not None and best.load <= candidate.load <= 1.0:
+        if candidate is not None and best.load < candidate.load <= 1.0:
             best = candidate
     return best
 

@@ -14,7 +14,7 @@ from search_spaces.architecture import Architecture
 LATENCY = "latency_ms"
 TARGET_METRICS = (*COST_METRICS, LATENCY)
 
-_TARGET = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|<|>=|>|==?)\s*(\S.*?)\s*")
+_TARGET = re.compile(r"\s*([a-z][a-z0-9_]*)\s*((?><=|<|>=|>|==?))\s*(\S.*?)\s*")
 _FACTOR = re.compile(r"\s*(\d{1,6}(?:\.\d{1,9})?)\s*[xX]\s*")
 
 
