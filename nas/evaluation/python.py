@@ -126,16 +126,26 @@ def _checked(returned: Any, what: str) -> dict[str, float]:
         raise NasError(f"{what} a mapping of metric to number, but got {_shown(returned)}.")
     metrics = {}
     for name, value in returned.items():
-        is_number = hasattr(value, "__float__") and not isinstance(value, (bool, str))
-        if not isinstance(name, str) or not is_number:
+        number = _number(value)
+        if not isinstance(name, str) or number is None:
             raise NasError(
                 f"{what} a mapping of metric to number, but got {name!r}: {_shown(value)}."
             )
-        if math.isfinite(float(value)):
-            metrics[name] = float(value)
+        if math.isfinite(number):
+            metrics[name] = number
     if not metrics:
         raise NasError(f"{what} at least one finite number, but got {_shown(dict(returned))}.")
     return metrics
+
+
+def _number(value: Any) -> float | None:
+    """numpy's and torch's numbers count; texts and flags don't."""
+    if isinstance(value, (bool, str, bytes)):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
 
 
 def _shown(value: Any) -> str:

@@ -161,7 +161,8 @@ def test_a_checkpoint_can_not_carry_code(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_a_loss_that_is_not_finite_is_infeasible(tiny: Architecture, digits: ImageData) -> None:
-    recipe = Recipe(epochs=3, learning_rate=100.0, warmup_epochs=0.0, schedule="constant")
+    # each step multiplies the weights by -99
+    recipe = Recipe(epochs=3, learning_rate=100.0, weight_decay=1.0, warmup_epochs=0.0)
     with pytest.raises(TrainingInfeasible, match=r"loss is not finite in epoch \d"):
         finish(train(tiny, digits, recipe, 0, device="cpu"))
 
@@ -172,13 +173,20 @@ def test_the_time_limit_is_infeasible(tiny: Architecture, digits: ImageData) -> 
         finish(train(tiny, digits, recipe, 0, device="cpu"))
 
 
-def test_a_batch_that_does_not_fit_into_memory_is_infeasible(
-    tiny: Architecture, digits: ImageData
+@pytest.mark.parametrize("kind", ["cpu", "python", "cuda"])
+def test_running_out_of_memory_is_infeasible(
+    tiny: Architecture, digits: ImageData, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    huge = replace(tiny, resolution=8192)
-    with pytest.raises(TrainingInfeasible, match="Out of memory"):
-        # 300 x 8 channels x 8192 x 8192 x 4 bytes: 600 GiB at once
-        finish(train(huge, digits, Recipe(batch_size=300), 0, device="cpu"))
+    def exhaust(*_: object) -> Tensor:
+        if kind == "python":
+            raise MemoryError
+        if kind == "cuda":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return torch.empty(2**60)  # more than any address space: torch's own error
+
+    monkeypatch.setattr(module, "augment", exhaust)
+    with pytest.raises(TrainingInfeasible, match="Out of memory: "):
+        finish(train(tiny, digits, Recipe(), 0, device="cpu"))
 
 
 def test_training_on_both_parts_has_no_validation_accuracy(
