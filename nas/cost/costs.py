@@ -145,13 +145,14 @@ def _combine(parts: list[Part]) -> tuple[int, int, int, int]:
 
 
 def _sum(layers: list[Layer], input_elements: int) -> Part:
-    return Part(
-        macs=sum([layer.macs for layer in layers]),
-        parameters=sum([layer.parameters for layer in layers]),
-        activations=sum([layer.activations for layer in layers]),
-        statistics=sum([layer.statistics for layer in layers]),
-        peak=peak_elements(layers, input_elements),
-    )
+    macs = parameters = activations = statistics = 0
+    for layer in layers:
+        macs += layer.macs
+        parameters += layer.parameters
+        activations += layer.activations
+        statistics += layer.statistics
+    peak = peak_elements(layers, input_elements)
+    return Part(macs, parameters, activations, statistics, peak)
 
 
 @lru_cache(maxsize=65_536)

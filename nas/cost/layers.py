@@ -202,11 +202,17 @@ def head_layers(head: Head, num_classes: int, in_channels: int, in_size: int) ->
 
 def peak_elements(layers: Sequence[Layer], input_elements: int) -> int:
     """The most numbers alive at once while these layers run, each tensor up to its last reader."""
-    last_reader = {tensor: i for i, layer in enumerate(layers) for tensor in layer.reads}
-    elements = [input_elements, *(layer.elements for layer in layers)]
+    last_reader = {}
+    for i, layer in enumerate(layers):
+        for tensor in layer.reads:
+            last_reader[tensor] = i
+    elements = [input_elements, *[layer.elements for layer in layers]]
     alive = peak = input_elements
     for i, layer in enumerate(layers):
         alive += layer.elements
-        peak = max(peak, alive)
-        alive -= sum(elements[t] for t in set(layer.reads) if last_reader[t] == i)
+        if alive > peak:
+            peak = alive
+        for tensor in layer.reads:
+            if last_reader[tensor] == i:
+                alive -= elements[tensor]
     return peak
