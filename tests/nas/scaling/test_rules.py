@@ -13,16 +13,7 @@ from nas.scaling import Coefficients, compound
 from nas.scaling.rules import RULES, Rule, get_rule
 from nas.scaling.rules.efficientnet_x import EfficientNetX
 from nas.scaling.rules.tinynet import TINYNETS
-from search_spaces.architecture import (
-    Activation,
-    Architecture,
-    Block,
-    Operator,
-    Skip,
-    SqueezeExcitation,
-    Stage,
-    Stem,
-)
+from search_spaces.architecture import Architecture
 from search_spaces.published import get_published
 from tests.nas.scaling.networks import baselines
 
@@ -109,7 +100,9 @@ def test_the_16_cells_of_mobilenets_two_multipliers(width: float, column: int) -
     ],
 )
 def test_tinynets_have_their_published_costs(name: str, parameters: int, macs: float) -> None:
-    costs = count(get_rule("tinynet").scale(B0, TINYNETS[name]))
+    made = get_rule("tinynet").scale(B0, TINYNETS[name])
+    assert same_but_for_training(made, f"tinynet_{name}")
+    costs = count(made)
     assert (costs.parameters, round(costs.macs / 1e5)) == (parameters, round(macs / 1e5))
 
 
@@ -133,71 +126,58 @@ def test_between_published_members_the_path_runs_on() -> None:
     assert rule.coefficients(-1).depth < 1.0
 
 
-def _lite0() -> Architecture:
-    """B0 without squeeze-excitation, in ReLU6."""
-    stages = [
-        Stage(
-            blocks=tuple(
-                replace(b, squeeze_excitation=None, activation=Activation.RELU6)
-                for b in stage.blocks
-            )
-        )
-        for stage in B0.stages
-    ]
-    return replace(B0, stages=tuple(stages))
+@pytest.mark.parametrize(
+    ("family", "prefix", "member", "parameters", "macs"),
+    [
+        ("efficientnet_lite", "efficientnet_lite", 0, 4_652_008, 385_187_552),
+        ("efficientnet_lite", "efficientnet_lite", 1, 5_416_680, 600_185_232),
+        ("efficientnet_lite", "efficientnet_lite", 2, 6_092_072, 859_736_272),
+        ("efficientnet_lite", "efficientnet_lite", 3, 8_197_096, 1_383_321_872),
+        ("efficientnet_lite", "efficientnet_lite", 4, 13_006_568, 2_553_034_336),
+        ("efficientnet_v2", "efficientnet_v2_b", 0, 7_139_704, 718_086_176),
+        ("efficientnet_v2", "efficientnet_v2_b", 1, 8_141_052, 1_196_819_360),
+        ("efficientnet_v2", "efficientnet_v2_b", 2, 10_096_086, 1_697_542_832),
+        ("efficientnet_v2", "efficientnet_v2_b", 3, 14_358_406, 3_011_458_816),
+    ],
+)
+def test_the_other_published_families(
+    family: str, prefix: str, member: int, parameters: int, macs: int
+) -> None:
+    made = get_rule("published", family=family).at(get_published(f"{prefix}0"), member)
+    assert same_but_for_training(made, f"{prefix}{member}")
+    assert (count(made).parameters, count(made).macs) == (parameters, macs)
+
+
+def same_but_for_training(made: Architecture, name: str) -> bool:
+    """Whether it is that published network; dropout and batch-norm's settings are its own."""
+    published = get_published(name)
+    return published == replace(
+        made,
+        dropout=published.dropout,
+        drop_connect=published.drop_connect,
+        batch_norm_eps=published.batch_norm_eps,
+        batch_norm_momentum=published.batch_norm_momentum,
+    )
 
 
 @pytest.mark.parametrize(
-    ("member", "parameters", "macs"),
+    ("baseline", "name", "width", "head"),
     [
-        (0, 4_652_008, 385_187_552),
-        (1, 5_416_680, 600_185_232),
-        (2, 6_092_072, 859_736_272),
-        (3, 8_197_096, 1_383_321_872),
-        (4, 13_006_568, 2_553_034_336),
+        ("mobilenet_v3_large", "mobilenet_v3_large_0.75", 0.75, "up"),
+        ("mobilenet_v3_small", "mobilenet_v3_small_0.75", 0.75, "up"),
+        ("mnasnet_a1", "mnasnet_a1_1.4", 1.4, "no"),
+        ("mnasnet_a1", "mnasnet_a1_0.75", 0.75, "no"),
+        ("mnasnet_a1", "mnasnet_a1_0.5", 0.5, "no"),
+        ("mnasnet_a1", "mnasnet_a1_0.35", 0.35, "no"),
     ],
 )
-def test_the_lite_family(member: int, parameters: int, macs: int) -> None:
-    costs = count(get_rule("published", family="efficientnet_lite").at(_lite0(), member))
-    assert (costs.parameters, costs.macs) == (parameters, macs)
-
-
-def _v2_b0() -> Architecture:
-    """EfficientNetV2-B0 (google/automl, effnetv2_configs.py) at its evaluation size."""
-    rows = [
-        (Operator.CONV, 1, 1, 1, 16), (Operator.FUSED_MBCONV, 2, 2, 4, 32),
-        (Operator.FUSED_MBCONV, 2, 2, 4, 48), (Operator.MBCONV, 3, 2, 4, 96),
-        (Operator.MBCONV, 5, 1, 6, 112), (Operator.MBCONV, 8, 2, 6, 192),
-    ]  # fmt: skip
-    stages, in_channels = [], 32
-    for operator, repeats, stride, expansion, channels in rows:
-        blocks = []
-        for i in range(repeats):
-            squeeze = SqueezeExcitation(channels=in_channels // 4)
-            blocks.append(
-                Block(
-                    operator=operator, out_channels=channels, stride=stride if not i else 1,
-                    expanded_channels=in_channels * expansion, skip=Skip.IDENTITY,
-                    squeeze_excitation=squeeze if operator is Operator.MBCONV else None,
-                )
-            )  # fmt: skip
-            in_channels = channels
-        stages.append(Stage(blocks=tuple(blocks)))
-    return replace(B0, stem=Stem(channels=32), stages=tuple(stages))
-
-
-@pytest.mark.parametrize(
-    ("member", "parameters", "macs"),
-    [
-        (0, 7_139_704, 718_086_176),
-        (1, 8_141_052, 1_196_819_360),
-        (2, 10_096_086, 1_697_542_832),
-        (3, 14_358_406, 3_011_458_816),
-    ],
-)
-def test_the_v2_b_family(member: int, parameters: int, macs: int) -> None:
-    costs = count(get_rule("published", family="efficientnet_v2").at(_v2_b0(), member))
-    assert (costs.parameters, costs.macs) == (parameters, macs)
+def test_the_width_multiplier_makes_other_papers_networks(
+    baseline: str, name: str, width: float, head: str
+) -> None:
+    rule = get_rule("mobilenet", rounding={"head": head})
+    assert same_but_for_training(
+        rule.scale(get_published(baseline), Coefficients(width=width)), name
+    )
 
 
 def test_efficientnet_v2_deepens_late_stages_more_and_stops_at_480_pixels() -> None:
