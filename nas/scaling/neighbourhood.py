@@ -60,7 +60,7 @@ def free_dimensions(rule: Rule) -> frozenset[str]:
 
 
 def moves(baseline: Architecture, rule: Rule, shape: Shape) -> list[Move]:
-    """The single moves that keep a shape what its rule makes: resolution apart, at the end."""
+    """The single moves around a shape, of what its rule scales; those of resolution last."""
     free, rounding, stages = free_dimensions(rule), rule.rounding, len(shape.repeats)
     found: list[Move] = []
     if "depth" in free:
