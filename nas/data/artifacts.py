@@ -90,6 +90,19 @@ def write_bytes(location: str, name: str, content: bytes) -> None:
         raise
 
 
+def size_of(location: str, name: str) -> int | None:
+    """Bytes of a file, or None where there is none."""
+    try:
+        if "://" in location:
+            import fsspec
+
+            system, path = fsspec.url_to_fs(f"{location.rstrip('/')}/{name}")
+            return int(system.size(path))
+        return (Path(location) / name).stat().st_size
+    except FileNotFoundError:
+        return None
+
+
 def remove(location: str, name: str) -> None:
     """Delete a file, if it is there."""
     if "://" in location:

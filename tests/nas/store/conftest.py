@@ -11,6 +11,7 @@ from nas.store import Store
 from nas.store.schema import metadata
 
 numbers = itertools.count()
+BOTH = ["sqlite_url", "postgres_url"]
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +74,9 @@ def sqlite_url(sqlite_template, tmp_path):
     """URL of a store without rows."""
     shutil.copy(sqlite_template, tmp_path / "nas.db")
     return f"sqlite:///{tmp_path}/nas.db"
+
+
+@pytest.fixture(params=BOTH, ids=["sqlite", "postgres"])
+def any_url(request):
+    """URL of a store without rows, once in each database."""
+    return request.getfixturevalue(request.param)
