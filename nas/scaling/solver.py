@@ -110,9 +110,9 @@ def solve(
 
     Only what the rule scales is adjusted: blocks by 1 a stage (2 for depth alone), channels by 8
     or 16 a stage, the head by up to 128, pixels by up to 6 steps of the rule's. Where one step of
-    the rule jumps wide over the target, that place waits while the others go on. Members within `tolerance` of
-    the tightest target count as equally close; of these the one nearest to the rule is taken.
-    The same arguments always give the same member.
+    the rule jumps wide over the target, that place waits while the others go on. Members within
+    `tolerance` of the tightest target count as equally close; of these the one nearest to the
+    rule is taken. The same arguments always give the same member.
 
     Args:
         targets: As `parse_targets` reads them.
