@@ -39,7 +39,9 @@ class Result:
     Args:
         error: Type, message and traceback of what the work raised, or why its worker is gone.
         attempts: How often it was started.
-        last_report: The last one heard, for work that was stopped.
+        last_report: The last one heard; what work that was stopped leaves behind.
+        seconds: From its first start to its end, lost attempts included.
+        worker: Host and process id, where there are several.
     """
 
     key: str

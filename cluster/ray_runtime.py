@@ -1,0 +1,101 @@
+"""The Ray that work runs on: the one that is there, or one started on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ray
+
+from cluster.errors import ClusterError
+from cluster.local import count_usable_cores
+
+OBJECT_STORE_BYTES = 200 * 2**20  # payloads and results are small
+
+# Ray reads these where it needs them; some have no other way in.
+SETTINGS = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the driver's folder
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+}
+SETTINGS_OF_RAY_STARTED_HERE = {
+    # Tune's actors take no worker that was started ahead.
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
+
+
+def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
+    """Connect this process to Ray, unless it is connected; True if that was done here.
+
+    Args:
+        address: As in `ray.init`; else `RAY_ADDRESS`; else Ray is started on this machine.
+        folder: Where a Ray started here keeps its sockets and logs.
+        cpus: CPUs that a Ray started here claims at least, this machine's cores else.
+
+    Raises:
+        ClusterError: If Ray doesn't answer or start.
+    """
+    os.environ.update(SETTINGS)
+    if ray.is_initialized():
+        return False
+    address = address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"address": address}
+    if not address:
+        os.environ.update(SETTINGS_OF_RAY_STARTED_HERE)
+        options = {
+            "address": "local",
+            "num_cpus": max(math.ceil(cpus), count_usable_cores()),
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+            "_temp_dir": folder,
+        }
+    try:
+        with _kept_sigterm():
+            ray.init(log_to_driver=False, logging_level="error", **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = f"at {address!r} could not be reached" if address else "could not be started here"
+        raise ClusterError(f"Ray {where}: {error}") from error
+    # Ray prints what its daemons say about a dead worker on standard output, which isn't ours
+    # to soil; the same text is in the result's error.
+    ray._private.worker._worker_logs_enabled = False
+    return True
+
+
+def count_slots(needs: Mapping[str, float]) -> int:
+    """How many tasks with these needs the whole of Ray could run side by side.
+
+    Raises:
+        ClusterError: If not even one.
+    """
+    available = ray.cluster_resources()
+    slots = min(int(available.get(name, 0) / amount) for name, amount in needs.items())
+    if slots == 0:
+        there = _amounts({name: available.get(name, 0) for name in needs})
+        raise ClusterError(
+            f"A task needs {_amounts(needs)}, but all of Ray has {there}; "
+            "ask for less or add nodes."
+        )
+    return slots
+
+
+def _amounts(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in resources.items())
+
+
+@contextlib.contextmanager
+def _kept_sigterm() -> Iterator[None]:
+    """Undo Ray's handler, which answers SIGTERM with a C++ stack trace."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)

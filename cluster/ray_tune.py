@@ -1,0 +1,259 @@
+"""The executor's promise on Ray Tune: `Tuner.fit` in a thread, fed from a desk.
+
+One attempt at one payload is one Tune trial. Tune starts the actors, hands them on from trial
+to trial and carries our verdict on every report. Its checkpoints, loggers, retries and result
+files are off: checkpoints are the work's own affair, and a lost payload is queued again here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import traceback
+from collections.abc import Generator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import cloudpickle, tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from cluster.desk import ClosingError, Desk
+from cluster.executor import OnReport, Report, Result, Verdict, Work
+from cluster.ray_runtime import count_slots, enter_ray
+
+
+class RayTuneExecutor:
+    """Runs payloads on Ray Tune; reports and results are those of `InlineExecutor`.
+
+    A Ray that this process is connected to is used as it is, else the one at `address` or in
+    `RAY_ADDRESS`; else one is started on this machine, and `close` ends it.
+
+    A worker that dies is replaced and its payload started again from the beginning; what the
+    work saved itself it may pick up again. A payload that lost `max_worker_deaths` workers with
+    no report in between ends with an error; the loss of a whole node isn't counted.
+
+    Args:
+        work: What a worker does with a payload.
+        on_report: Called in Tune's thread.
+        slots: Payloads side by side; by default as many as the resources allow.
+        cpus_per_task: CPUs that a payload reserves, and its number of OpenMP threads.
+        gpus_per_task: GPUs, or the share of one, that a payload reserves.
+        memory_bytes: Memory that a payload reserves; nobody enforces it.
+        address: A Ray cluster, as in `ray.init`.
+
+    Raises:
+        ClusterError: If Ray can't be reached or lacks what one payload needs.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        on_report: OnReport | None = None,
+        *,
+        slots: int | None = None,
+        cpus_per_task: float = 1.0,
+        gpus_per_task: float = 0.0,
+        memory_bytes: int | None = None,
+        max_worker_deaths: int = 3,
+        address: str | None = None,
+    ) -> None:
+        needs = {"CPU": cpus_per_task, "GPU": gpus_per_task, "memory": memory_bytes or 0}
+        needs = {name: amount for name, amount in needs.items() if amount}
+        # The paths of Ray's sockets begin here and may hold 107 characters: not in TMPDIR.
+        self._folder = tempfile.mkdtemp(prefix="nas-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
+        self._entered = False
+        try:
+            self._entered = enter_ray(address, self._folder, (slots or 0) * cpus_per_task)
+            self._slots = slots or count_slots(needs)
+        except BaseException:
+            self._leave()
+            raise
+        self._desk = Desk(on_report, max_worker_deaths)
+        trainable = tune.with_resources(
+            tune.with_parameters(_Worker, pickled_work=cloudpickle.dumps(work)),
+            tune.PlacementGroupFactory([needs]),
+        )
+        self._thread = threading.Thread(target=self._run, args=(trainable,), daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    def submit(self, key: str, payload: Any) -> None:
+        self._desk.submit(key, cloudpickle.dumps(payload))
+
+    def collect(self, timeout_s: float | None = None) -> list[Result]:
+        return self._desk.collect(timeout_s)
+
+    def close(self) -> None:
+        self._desk.close()
+        self._thread.join(timeout=20)
+        self._leave()
+        atexit.unregister(self.close)
+
+    def _leave(self) -> None:
+        if self._entered and ray.is_initialized():
+            ray.shutdown()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, trainable: Any) -> None:
+        """Keep Tune's loop going; should it break, the tasks that ran are queued again."""
+        for number in count():
+            try:
+                _make_tuner(trainable, self._desk, self._slots, self._folder, number).fit()
+            except ClosingError:
+                return
+            except Exception:
+                if self._desk.closing:
+                    return
+                if not self._desk.lose_all(traceback.format_exc()):
+                    self._desk.give_up(traceback.format_exc())
+
+
+def _make_tuner(trainable: Any, desk: Desk, slots: int, folder: str, number: int) -> Any:
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=_Feed(desk),
+            scheduler=_Referee(desk, slots),
+            num_samples=-1,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+            trial_name_creator=_read_trial_id,
+            trial_dirname_creator=_read_trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name=f"run-{number}",
+            storage_path=folder,
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
+        ),
+    )
+
+
+def _read_trial_id(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+class _Parcel:
+    """A pickled payload; its short name keeps Tune's tags short."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __repr__(self) -> str:
+        return "parcel"
+
+
+class _Worker(tune.Trainable):
+    """Advances one generator by one report a step; handed on from trial to trial."""
+
+    def setup(self, config: dict[str, Any], pickled_work: bytes) -> None:
+        self._pickled_work = pickled_work
+        self._work: Work | None = None
+        self._generator: Generator[Report, None, Any] | None = None
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
+        self._parcel: _Parcel = new_config["parcel"]
+        self.config: dict[str, Any] = {}  # or every result would carry the payload back
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            if self._work is None:
+                self._work = cloudpickle.loads(self._pickled_work)
+            if self._generator is None:
+                self._generator = self._work(cloudpickle.loads(self._parcel.content))
+            try:
+                return {"report": cloudpickle.dumps(next(self._generator))}
+            except StopIteration as end:
+                return {"done": True, "value": cloudpickle.dumps(end.value)}
+        except Exception:  # whatever the work raises is the work's result
+            return {"done": True, "error": traceback.format_exc()}
+
+    def cleanup(self) -> None:
+        if self._generator is not None:
+            with contextlib.suppress(Exception):
+                self._generator.close()
+        self._generator = None
+
+
+class _Feed(Searcher):
+    """Tune's source of trials: the desk's tasks."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+
+    def __reduce__(self) -> Any:
+        return _Feed, (None,)  # Tune saves its searcher for a restore that nobody asks for
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        task = self._desk.hand_out(trial_id)
+        return None if task is None else {"parcel": _Parcel(task.pickled_payload)}
+
+    def on_trial_complete(self, *args: Any, **kwargs: Any) -> None:
+        """Told to the referee already, with more detail."""
+
+
+class _Referee(FIFOScheduler):
+    """Takes Tune's news to the desk, and the desk's verdicts back."""
+
+    def __init__(self, desk: Desk, slots: int) -> None:
+        super().__init__()
+        self._desk = desk
+        self._spare_actors = slots
+
+    def __reduce__(self) -> Any:
+        return _Referee, (None, 0)  # as in _Feed
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Called at every turn of Tune's loop; its own choice of a trial is as good as any."""
+        if self._desk.closing:
+            for trial in tune_controller.get_live_trials():
+                if trial.temporary_state.ray_actor is not None:
+                    ray.kill(trial.temporary_state.ray_actor)
+            raise ClosingError  # Tune's orderly end would write files and wait for running steps
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        verdict = self._desk.report(trial.trial_id, result["report"], _name_worker(result))
+        if verdict is Verdict.CONTINUE:
+            return str(TrialScheduler.CONTINUE)
+        trial.temporary_state.ray_actor.cleanup.remote()
+        return str(TrialScheduler.STOP)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        # Tune keeps one idle actor; a new one costs seconds. Private, so only if it is there.
+        with contextlib.suppress(AttributeError):
+            tune_controller._actor_cache.increase_max(
+                trial.placement_group_factory, self._spare_actors
+            )
+            self._spare_actors = 0
+        self._desk.finish(
+            trial.trial_id,
+            value=result.get("value"),
+            error=result.get("error"),
+            worker=_name_worker(result),
+        )
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        _, _, reason = Path(trial.error_file).read_text().partition("\n")  # a date comes first
+        lost_node = "its node has died" in reason
+        self._desk.lose(trial.trial_id, reason.strip(), is_workers_death=not lost_node)
+
+
+def _name_worker(result: dict[str, Any]) -> str:
+    return f"{result['hostname']}:{result['pid']}"
