@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.composer import Composer
-from yaml.parser import Parser
-from yaml.reader import Reader, ReaderError
-from yaml.resolver import BaseResolver
-from yaml.scanner import Scanner
 
 from search_spaces.errors import InvalidSpaceError
-from search_spaces.plain import PlainError, join_path, path_key, short
+from search_spaces.plain import PlainError
 from search_spaces.space import SearchSpace
-
-MAX_BYTES = 65_536
-MAX_NODES = 20_000
-MAX_DEPTH = 20
+from search_spaces.yaml_text import MAX_BYTES, DocumentError, read_scalar, read_yaml
 
 _HEADER = """\
 # A search space: a skeleton of stages. Any field may hold one value, or a list of options; a
@@ -81,13 +70,12 @@ def space_from_yaml(text: str, source: str = "the space") -> SearchSpace:
     Raises:
         InvalidSpaceError: In one sentence, with file, line and field.
     """
-    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise InvalidSpaceError(f"{source}: a space must be at most {MAX_BYTES // 1024} KiB long.")
-    document = _Document(source)
-    node = _compose(text, source)
-    data = None if node is None else document.read(node, "", 0)
     try:
-        return SearchSpace.from_dict(data)
+        document = read_yaml(text, source)
+    except DocumentError as error:
+        raise InvalidSpaceError(str(error)) from None
+    try:
+        return SearchSpace.from_dict(document.value)
     except PlainError as error:
         line = document.line_of(error.path)
         raise InvalidSpaceError(f"{source}, line {line}: {error}") from None
@@ -113,123 +101,6 @@ def load_space(path: str | Path) -> SearchSpace:
         raise InvalidSpaceError(f"{path}, line {line}: must be UTF-8 text.") from None
 
 
-class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
-    """PyYAML up to nodes; what a scalar means is ours to say (YAML 1.2, where yes is text)."""
-
-    def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-        Composer.__init__(self)
-        BaseResolver.__init__(self)
-        self.depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.depth > MAX_DEPTH:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem=f"more than {MAX_DEPTH} deep", problem_mark=mark)
-        self.depth += 1
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
-def _compose(text: str, source: str) -> yaml.Node | None:
-    try:
-        return _Loader(text).get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = error.problem or error.context or "it ends too early"
-        raise InvalidSpaceError(f"{source}, line {line}: must be YAML: {problem}.") from None
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise InvalidSpaceError(
-            f"{source}, line {line}: must be YAML: {short(chr(error.character))} is not allowed."
-        ) from None
-    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
-        problem = short(str(error)) if not isinstance(error, RecursionError) else "nested too deep"
-        raise InvalidSpaceError(f"{source}: must be YAML: {problem}.") from None
-
-
-@dataclass
-class _Document:
-    """Nodes to plain values, within bounds; remembers on which line each place stands."""
-
-    source: str
-    lines: dict[str, int] = field(default_factory=dict)
-    nodes: int = 0
-
-    def line_of(self, path: str) -> int:
-        """The line of a place, or of the place around it."""
-        while path not in self.lines and path:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path, 1)
-
-    def read(self, node: yaml.Node, path: str, depth: int) -> Any:
-        self.lines.setdefault(path, node.start_mark.line + 1)
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            self.refuse(node, f"holds more than {MAX_NODES:,} values, aliases read out.")
-        if depth > MAX_DEPTH:
-            self.refuse(node, f"is nested more than {MAX_DEPTH} deep.")
-        if not node.tag.startswith(_STANDARD) or node.tag[len(_STANDARD) :] not in _KINDS:
-            self.refuse(node, f"must have no tag, but got {short(node.tag)}.")
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode):
-            return dict(self.read_items(node, path, depth + 1))
-        try:
-            return read_scalar(node.value) if _is_plain(node) else node.value
-        except ValueError as error:
-            return self.refuse(node, str(error))
-
-    def read_items(
-        self, node: yaml.MappingNode, path: str, depth: int
-    ) -> Iterator[tuple[str, Any]]:
-        seen: set[str] = set()
-        for key_node, value_node in node.value:
-            key = self.read(key_node, f"{path}.", depth)
-            if not isinstance(key, str):
-                self.refuse(key_node, f"must have text for its keys, but got {short(key)}.")
-            if key in seen:
-                self.refuse(key_node, f"has {short(key)} twice in one mapping.")
-            seen.add(key)
-            place = join_path(path, path_key(key))
-            self.lines.setdefault(place, key_node.start_mark.line + 1)
-            yield key, self.read(value_node, place, depth)
-
-    def refuse(self, node: yaml.Node, problem: str) -> Any:
-        line = node.start_mark.line + 1
-        raise InvalidSpaceError(f"{self.source}, line {line}: the document {problem}")
-
-
-def _is_plain(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None
-
-
-_STANDARD = "tag:yaml.org,2002:"
-_KINDS = ("str", "seq", "map")
-_WORDS = {"null": None, "~": None, "": None, "true": True, "false": False}
-_WHOLE = re.compile(r"[-+]?[0-9]+")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
-
-
-def read_scalar(text: str) -> str | int | float | bool | None:
-    """What an unquoted scalar means: null, true, false, a decimal number, or else text.
-
-    >>> [read_scalar(text) for text in ("3", "1e-3", "true", "yes", "")]
-    [3, 0.001, True, 'yes', None]
-    """
-    if text in _WORDS:
-        return _WORDS[text]
-    if not _NUMBER.fullmatch(text):
-        return text
-    if len(text) > 30:
-        raise ValueError(f"must hold numbers of at most 30 digits, but got {short(text)}.")
-    return int(text) if _WHOLE.fullmatch(text) else float(text)
-
-
 class _Dumper(yaml.SafeDumper):
     """Quotes what `read_scalar` would take for a number or a word."""
 
@@ -239,7 +110,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     quoted = not isinstance(read_scalar(text[:30]), str)
-    return dumper.represent_scalar(f"{_STANDARD}str", text, style='"' if quoted else None)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
 
 
 _Dumper.add_representer(str, _represent_text)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
+from nas.cli import database, facts, jobs, models
 from nas.errors import InvalidRequestError, NasError
 from search_spaces.errors import SearchSpaceError
 
@@ -21,17 +21,16 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
-    # each module is light: what is heavy is imported by the command that needs it
-    from nas.cli import database, facts, jobs, models
+for _module in (jobs, models, facts, database):  # light: a command imports what it needs
+    _module.register(app)
 
-    for module in (jobs, models, facts, database):
-        module.register(app)
+
+# typer brings its own copy of click; this is the base of its errors about arguments
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
     """Run the command line. Exit status: 0 done, 1 it ran and failed, 2 the request was wrong."""
-    _register()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -40,15 +39,15 @@ def run(arguments: list[str]) -> int:
     try:
         status = app(arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except click.exceptions.UsageError as error:
-        return _say(error.format_message(), 2)
-    except click.exceptions.Exit as end:
+    except _UsageError as error:
+        return _say(error.format_message(), 2)  # type: ignore[attr-defined]
+    except typer.Exit as end:
         return end.exit_code
     except (InvalidRequestError, SearchSpaceError) as error:
         return _say(str(error), 2)
     except NasError as error:
         return _say(str(error), 1)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _say("Stopped.", 130)
     except BrokenPipeError:  # `nas models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

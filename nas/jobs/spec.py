@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nas.data.spec import DataSpec
 from nas.errors import InvalidRequestError
 from nas.training.recipe import Recipe
-
-MAX_FILE_BYTES = 1_000_000
+from search_spaces.yaml_text import DocumentError, read_yaml
 
 
 class _Part(BaseModel):
@@ -156,52 +154,6 @@ class JobSpec(_Part):
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe subset without aliases (a small file can mean gigabytes) or repeated keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(
-                None, None, "aliases (`*name`) are not allowed", event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"`{key.value}` stands there twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-# 1e-3 is a number to everybody but YAML 1.1, which wants 1.0e-3
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    __import__("re").compile(r"^[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
-def parse_yaml(text: str, source: str) -> Any:
-    """Read YAML's safe subset, or say in one sentence what is wrong, and in which line."""
-    if len(text) > MAX_FILE_BYTES:
-        raise InvalidRequestError(f"{source} must be at most {MAX_FILE_BYTES:,} characters.")
-    try:
-        return yaml.load(text, Loader=_Loader)  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{source}, line {mark.line + 1}" if mark else source
-        raise InvalidRequestError(f"{place} is not valid YAML: {error.problem}.") from None
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise InvalidRequestError(
-            f"{source} is not valid YAML: {str(error).splitlines()[0]}."
-        ) from None
-
-
 def load_job(path: Path) -> JobSpec:
     """Read a job file; relative paths in it are relative to where it lies."""
     try:
@@ -209,10 +161,21 @@ def load_job(path: Path) -> JobSpec:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InvalidRequestError(f"Cannot read the job file {path}: {reason}.") from None
-    return _resolve_paths(job_from_dict(parse_yaml(text, str(path)), str(path)), path.parent)
+    return _resolve_paths(job_from_yaml(text, str(path)), path.parent)
 
 
-def job_from_dict(data: Any, source: str = "The job") -> JobSpec:
+def job_from_yaml(text: str, source: str) -> JobSpec:
+    """Read a job from a YAML text; what is wrong is named with its line."""
+    try:
+        document = read_yaml(text, source)
+    except DocumentError as error:
+        raise InvalidRequestError(str(error)) from None
+    return job_from_dict(document.value, source, document.line_of)
+
+
+def job_from_dict(
+    data: Any, source: str = "The job", line_of: Callable[[str], int] | None = None
+) -> JobSpec:
     """Validate a job's plain form, or name the first field that is wrong."""
     if not isinstance(data, Mapping):
         raise InvalidRequestError(
@@ -221,13 +184,24 @@ def job_from_dict(data: Any, source: str = "The job") -> JobSpec:
     try:
         return JobSpec.model_validate(data)
     except ValidationError as error:
-        raise InvalidRequestError(f"{source}: {_one_sentence(error)}") from None
+        place = _place(error)
+        line = f", line {line_of(place)}" if line_of else ""
+        raise InvalidRequestError(f"{source}{line}: {_one_sentence(error, place)}") from None
 
 
-def _one_sentence(error: ValidationError) -> str:
+def _place(error: ValidationError) -> str:
+    """The first wrong field, as `scaling.phi[1]`."""
+    place = ""
+    for part in error.errors(include_url=False)[0]["loc"]:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif part.isidentifier():  # unions add the name of the type that was tried
+            place += f".{part}" if place else part
+    return place
+
+
+def _one_sentence(error: ValidationError, place: str) -> str:
     first = error.errors(include_url=False)[0]
-    # unions put the type that was tried into the place; people know only the fields
-    place = ".".join(str(p) for p in first["loc"] if isinstance(p, int) or str(p).isidentifier())
     if first["type"] == "extra_forbidden":
         return f"`{place}` is not a known field{_known_beside(first['loc'])}."
     message = first["msg"].removeprefix("Value error, ").rstrip(".")

@@ -13,6 +13,7 @@ from nas.jobs.spec import JobSpec, job_from_dict
 from nas.search.samplers import make_sampler
 from nas.search.samplers.contract import Problem
 from nas.store import DatasetRow, JobRow, JobState, RecipeRow
+from search_spaces.published import get_published
 
 if TYPE_CHECKING:
     from nas.store import Store
@@ -105,6 +106,8 @@ def check_runnable(plan: Plan) -> None:
     from nas.studies.baseline import check_rule
 
     spec = plan.spec
+    for name in spec.search.start_with:
+        get_published(name)
     make_sampler(
         spec.search.sampler.name,
         Problem(decisions=plan.space.decisions, objectives=plan.objectives),

@@ -22,6 +22,7 @@ from nas.search.samplers.contract import (
 from search_spaces.space import Choices
 
 MOST_INFEASIBLE_IN_A_ROW = 2_000
+FAILURES_TO_GIVE_UP = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,8 @@ class _Search:
         self._progress = SearchProgress(settings.objectives, settings.reference, settings.trials)
         self._tell_progress = on_progress or (lambda snapshot: None)
         self._infeasible_in_a_row = 0
+        self._worked = False
+        self._failure = ""
         self._nearest_miss: tuple[float, Bound, float] | None = None
 
     def run(
@@ -118,11 +121,13 @@ class _Search:
             for finished in self._evaluations.collect():
                 self._end(self._records[finished.ticket], finished)
             self._tell_progress(self._progress.snapshot())
+            self._give_up_if_nothing_works()
         return [self._records[number] for number in sorted(self._records)]
 
     def _take_up(self, earlier: Sequence[TrialRecord]) -> None:
         self._sampler.restore(earlier)
         self._progress.restore(earlier)
+        self._worked = any(record.values is not None for record in earlier)
         for record in earlier:
             self._records[record.number] = record
             if record.state in (TrialState.RUNNING, TrialState.WAITING):
@@ -168,6 +173,13 @@ class _Search:
         self._infeasible_in_a_row += 1
         if self._infeasible_in_a_row >= MOST_INFEASIBLE_IN_A_ROW:
             raise NasError(self._no_member())
+
+    def _give_up_if_nothing_works(self) -> None:
+        """One broken network is a failed trial; nothing but failures is a failed search."""
+        ended = self._progress.done
+        if ended >= min(FAILURES_TO_GIVE_UP, self._settings.trials) and not self._worked:
+            last = self._failure.strip().splitlines()[-1:] or ["no reason was given"]
+            raise NasError(f"None of the first {ended} trials could be evaluated: {last[0]}")
 
     def _note_miss(self, violation: float, bound: Bound, value: float) -> None:
         if self._nearest_miss is None or violation < self._nearest_miss[0]:
@@ -215,6 +227,8 @@ class _Search:
         told = self._sampler.tell(ended)
         proposal = replace(self._proposals.pop(ended.number), reason=reason)
         self._records[ended.number] = told
+        self._worked |= told.state in (TrialState.COMPLETED, TrialState.PRUNED)
+        self._failure = reason if finished else self._failure
         self._log.ended(told, proposal, finished)
         self._progress.add(told, _accuracy(finished))
 
