@@ -84,9 +84,10 @@ def _print_row(name: str, architecture: Architecture) -> None:
 def _by_torch(architecture: Architecture) -> Counted:
     """torch.utils.flop_counter, on the meta device: nothing is computed."""
     start = time.perf_counter()
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.device("meta"), torch.no_grad():
         model = build_model(architecture).eval()
-        model(_image(architecture))
+        with FlopCounterMode(display=False) as counter:
+            model(_image(architecture))
     seconds = time.perf_counter() - start
     parameters = sum(p.numel() for p in model.parameters())
     return Counted(counter.get_total_flops() // 2, {}, parameters, seconds)
