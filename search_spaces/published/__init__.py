@@ -91,15 +91,20 @@ def get_published(name: str) -> Architecture:
     >>> get_published("tf_efficientnet_b0").padding.value
     'same'
     """
+    architecture = _find(name.removeprefix("tf_"))
+    if architecture is None:
+        raise UnknownNameError(_unknown(name))
+    return replace(architecture, padding=Padding.SAME) if name.startswith("tf_") else architecture
+
+
+def _find(name: str) -> Architecture | None:
     if name in PUBLISHED:
         return PUBLISHED[name].architecture
-    if name.startswith("tf_"):
-        return replace(get_published(name.removeprefix("tf_")), padding=Padding.SAME)
     multiplied = _MULTIPLIED.fullmatch(name)
     if multiplied and multiplied["family"] in _AT_ANY_WIDTH:
         width, resolution = float(multiplied["width"]), int(multiplied["resolution"] or 224)
         return _AT_ANY_WIDTH[multiplied["family"]](width, resolution)
-    raise UnknownNameError(_unknown(name))
+    return None
 
 
 def _unknown(name: str) -> str:

@@ -209,3 +209,33 @@ def test_classes_and_input_channels_change_only_the_ends() -> None:
     parameters = count(b0).parameters - count(other).parameters
     assert parameters == 990 * 1281 + 2 * 9 * 32
     assert math.isclose(count(b0).macs - count(other).macs, 990 * 1280 + 2 * 9 * 32 * 112**2)
+
+
+def _sum_of(name: str, field: str, *, kind: str | None = None) -> int:
+    layers = count_layers(get_published(name))
+    return sum(getattr(layer, field) for layer in layers if kind in (None, layer.kind))
+
+
+def test_mobilenet_v2_prints_parameters_without_batch_norms() -> None:
+    for width, printed in {"": 3.47, "_1.4": 6.06, "_0.75": 2.61, "_0.35": 1.66}.items():
+        name = f"mobilenet_v2{width}"
+        bare = _sum_of(name, "parameters") - _sum_of(name, "parameters", kind="norm")
+        assert round(bare / 1e6, 2) == printed
+
+
+def test_running_statistics_explain_two_prints() -> None:
+    b2, v1 = "efficientnet_b2", "mobilenet_v1"
+    assert round((_sum_of(b2, "parameters") + _sum_of(b2, "statistics")) / 1e6, 1) == 9.2
+    # Keras' total for MobileNet
+    assert _sum_of(v1, "parameters") + _sum_of(v1, "statistics") == 4_253_864
+
+
+def test_the_full_convolution_mobilenet_prints_multiply_adds_without_its_classifier() -> None:
+    full = "mobilenet_v1_full"
+    macs = _sum_of(full, "macs") - _sum_of(full, "macs", kind="linear")
+    assert round(macs / 1e6) == 4866
+
+
+def test_torchvision_prints_the_multiply_adds_of_a_b2_at_288_pixels() -> None:
+    b2 = replace(get_published("efficientnet_b2"), resolution=288)
+    assert round(count(b2).macs / 1e9, 3) == 1.088

@@ -26,6 +26,8 @@ def test_an_unknown_name_is_answered_with_those_near_it() -> None:
         get_published("efficentnet_b0")
     with pytest.raises(UnknownNameError, match="mobilenet_v1"):
         get_published("?")
+    with pytest.raises(UnknownNameError, match="tf_tf_efficientnet_b0"):
+        get_published("tf_tf_efficientnet_b0")
 
 
 def test_a_family_answers_to_any_width_and_resolution() -> None:
