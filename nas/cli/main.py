@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from nas.cli import database, facts, jobs, models
+from nas.cli import database, facts, jobs, models, weights
 from nas.errors import InvalidRequestError, NasError
 from search_spaces.errors import SearchSpaceError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 
-for _module in (jobs, models, facts, database):  # light: a command imports what it needs
+for _module in (jobs, models, facts, weights, database):  # light: a command imports what it needs
     _module.register(app)
 
 

@@ -87,12 +87,24 @@ def list_models(
     print_front(rows, f"Models of {row.name} ({row.id}), the best {sort} first")
 
 
-def show(name: ModelName, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+def show(
+    name: ModelName,
+    as_timm: Annotated[
+        bool, typer.Option("--timm", help="As timm's arch_def and arguments, in JSON.")
+    ] = False,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
     """A network: its blocks stage by stage, costs, and what was measured."""
     from nas.jobs.naming import find_architecture
     from nas.store import Filter
 
     architecture = find_architecture(name, store)
+    if as_timm:
+        from nas.models.timm_strings import to_timm
+
+        print_json(asdict(to_timm(architecture)))
+        return
     rows = []
     if _store_exists(store):
         rows = open_store(store).models(Filter(architecture=architecture.fingerprint))

@@ -36,7 +36,8 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     data = load_job_data(spec, artifacts)
     plan = make_plan(spec, data, artifacts)
     check_runnable(plan)
-    for recipe in {spec.recipe, spec.full_recipe}:
+    grid = spec.scaling.grid.recipe if spec.scaling else None
+    for recipe in {spec.recipe, spec.full_recipe, grid or spec.recipe}:
         document = recipe.model_dump(mode="json", exclude_defaults=True)
         store.save_recipe(RecipeRow(digest=recipe.digest, document=document))
     store.save_dataset(

@@ -120,7 +120,9 @@ def test_a_trained_model_travels_through_export_to_predict(
     job = JOB.replace("evaluator: tests.nas.jobs.toy:accuracy\n", "recipe: {epochs: 1}\n")
     (folder / "job.yaml").write_text(job.replace("trials: 12", "trials: 2"))
     done = answer(capsys, "run", "job.yaml")
-    refused = refusal(capsys, "export", f"{done['job']['id']}/0", "--no-train", "-o", "out")
+    other = 1 - done["family"]["details"]["baseline_trial"]
+    name = f"{done['job']['id']}/{other}"
+    refused = refusal(capsys, "export", name, "--no-train", "-o", "out")
     assert "--no-train" in refused
     files = answer(capsys, "export", "toy", "--format", "safetensors,onnx", "-o", "out")
     assert [file["largest_relative_difference"] < 1e-4 for file in files] == [True, True]
@@ -204,3 +206,45 @@ def test_a_wrong_request_is_one_sentence(
     assert word in refused
     assert "secret" not in refused
     assert sorted(p.name for p in folder.iterdir()) == ["job.yaml"]
+
+
+def test_the_store_is_checked_copied_and_cleaned(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(capsys, "run", "job.yaml")
+    assert answer(capsys, "db", "check") == []
+    assert run(["db", "copy", "sqlite:///copy.db"]) == 0
+    first = answer(capsys, "pareto")
+    assert answer(capsys, "pareto", "--store", "sqlite:///copy.db") == first
+    assert answer(capsys, "db", "gc")["done"] is False
+    assert "must be empty" in refusal(capsys, "db", "copy", "sqlite:///copy.db")
+
+
+def test_weights_travel_through_the_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from nas.models.foreign import to_foreign
+    from nas.models.network import build_model
+    from search_spaces.published import get_published
+
+    network = get_published("mobilenet_v2_0.35")
+    theirs = to_foreign(network, build_model(network).state_dict(), "timm")
+    save_file(theirs, "timm.safetensors")
+    arguments = ("weights", "import", "timm.safetensors", "--architecture", "mobilenet_v2_0.35")
+    sha256 = answer(capsys, *arguments)["sha256"]
+    assert (
+        run(["weights", "export", sha256[:12], "--layout", "timm", "-o", "back.safetensors"]) == 0
+    )
+    back = load_file("back.safetensors")
+    assert all(torch.equal(back[name], tensor) for name, tensor in theirs.items())
+    assert "mobilenet" in refusal(capsys, *arguments[:-1], "mobilenet_v2_9")
+    (folder / "code.pt").write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
+    refusal(capsys, "weights", "import", "code.pt", "--architecture", "mobilenet_v2_0.35")
+
+
+def test_a_network_is_shown_in_timm_s_grammar(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = answer(capsys, "show", "efficientnet_b0", "--timm")
+    assert shown["arch_def"][0] == ["ds_r1_k3_s1_c16_se0.25"]
