@@ -6,18 +6,20 @@ Both run on torch's meta device, where shapes are real and nothing is computed.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from nas.models.blocks import ChannelShuffle, PoolShortcut, SameConv2d
-from nas.models.network import Network, build_model
+from nas.models.network import Network
 from search_spaces.architecture import Architecture
 
 
 def build_on_meta(architecture: Architecture) -> Network:
     with torch.device("meta"):
-        return build_model(architecture).eval()
+        return Network(architecture).eval()
 
 
 def meta_image(architecture: Architecture) -> torch.Tensor:
@@ -25,8 +27,9 @@ def meta_image(architecture: Architecture) -> torch.Tensor:
     return torch.empty(1, architecture.input_channels, size, size, device="meta")
 
 
-def hook_counts(model: Network) -> tuple[Counter[str], Counter[str]]:
-    """MACs and output elements of every convolution and linear layer, by its module's path."""
+@contextmanager
+def hooks(model: Network) -> Iterator[tuple[Counter[str], Counter[str]]]:
+    """MACs and output elements of every convolution and linear layer that runs, by its path."""
     macs: Counter[str] = Counter()
     activations: Counter[str] = Counter()
 
@@ -46,11 +49,9 @@ def hook_counts(model: Network) -> tuple[Counter[str], Counter[str]]:
         for name, module in model.named_modules()
         if isinstance(module, (nn.Conv2d, nn.Linear))
     ]
-    with torch.no_grad():
-        model(meta_image(model.architecture))
+    yield macs, activations
     for handle in watched:
         handle.remove()
-    return macs, activations
 
 
 class _Tracer(torch.fx.Tracer):
