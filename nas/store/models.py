@@ -79,11 +79,9 @@ class Models(Connected):
         axes = [axis_of(name, maximize[i] if maximize else None) for i, name in enumerate(metrics)]
         with self._read() as connection:
             find = _front_of_two if len(axes) == 2 else _front_of_many
-            found = find(connection, _conditions(where), axes, ties)
-            groups = {group for _, group, _ in found}
-            marks = {key: is_tied for key, _, is_tied in found}
-            rows = _models(connection, where, marks) if len(groups) == 1 else []
-        if len(groups) > 1:
+            marks = find(connection, _conditions(where), axes, ties)
+            rows = _models(connection, where, marks or {})
+        if marks is None:
             raise InvalidRequestError(self._not_comparable(where))
         places = {key: place for place, key in enumerate(marks)}
         return sorted(rows, key=lambda row: places[row.evaluation])
@@ -163,65 +161,52 @@ def _front_of_two(
     conditions: Sequence[ColumnElement[bool]],
     axes: Sequence[Axis],
     ties: bool,
-) -> list[tuple[str, str, bool]]:
-    """Keys of the front of each group of comparable evaluations; whether each is merely tied.
+) -> dict[str, bool] | None:
+    """Keys of the front in order, and whether each is merely tied; None where kinds are mixed.
 
-    The best y at each x, walked from the best x to the worst: a step that is no better than
-    all steps before it is dominated by one of them, and the others are the front.
+    Walked from the best x to the worst, and from the best y to the worst at each x: a point is
+    on the front if its y is better than all before it. Equal points are one step (a group of
+    peers), so that duplicates are on the front or none is.
     """
-    x, y = axes
-    points = _points(conditions, axes)
-    best, better = (func.max, "__gt__") if y.maximize else (func.min, "__lt__")
-    place = (points.c.comparable, points.c.x)
-    steps = select(*place, best(points.c.y).label("y")).group_by(*place).cte("steps")
-    order = steps.c.x.desc() if x.maximize else steps.c.x.asc()
-    group = steps.c.comparable
-    before = best(steps.c.y).over(partition_by=group, order_by=order, rows=(None, -1))
-    walk = select(steps, before.label("before")).cte("walk")
-    improves = or_(walk.c.before.is_(None), getattr(walk.c.y, better)(walk.c.before))
-    same = (points.c[name] == walk.c[name] for name in ("comparable", "x", "y"))
-    front = (
-        select(points, literal(0).label("tied"))
-        .join(walk, and_(*same))
-        .where(improves)
-        .cte("front")
-    )
+    points = _points(conditions, axes, ties)
+    place = (points.c.x, points.c.y)
+    before = func.min(points.c.y).over(order_by=place, groups=(None, -1))
+    walk = select(points, before.label("before")).cte("walk")
+    kept = [c for c in walk.c if c.name != "before"]
+    improves = or_(walk.c.before.is_(None), walk.c.y < walk.c.before)
+    front = select(*kept, literal(0).label("tied")).where(improves).cte("front")
     marked: SelectBase = select(front)
     if ties:
-        marked = union_all(select(front), _tied_with(points, front, axes))
+        marked = union_all(select(front), _tied_with(points, front))
     found = marked.subquery()
-    last = (found.c.x.desc() if x.maximize else found.c.x.asc(), found.c.tied, found.c.key)
-    query = select(found.c.key, found.c.comparable, found.c.tied).order_by(*last)
-    return [(key, group, bool(is_tied)) for key, group, is_tied in connection.execute(query)]
+    kinds = [select(f(points.c.comparable)).scalar_subquery() for f in (func.min, func.max)]
+    query = select(found.c.key, found.c.tied, (kinds[0] != kinds[1]).label("mixed"))
+    rows = connection.execute(query.order_by(found.c.x, found.c.tied, found.c.key)).all()
+    if rows and rows[0].mixed:
+        return None
+    return {row.key: bool(row.tied) for row in rows}
 
 
-def _points(conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis]) -> CTE:
-    x, y = axes
-    return (
-        select(
-            evaluations.c.key,
-            evaluations.c.comparable,
-            x.value.label("x"),
-            y.value.label("y"),
-            x.error.label("x_error"),
-            y.error.label("y_error"),
-        )
-        .where(*conditions, x.value.is_not(None), y.value.is_not(None))
-        .cte("points")
-    )
+def _points(conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis], ties: bool) -> CTE:
+    """Every point, turned so that less is better on both axes."""
+    columns: list[ColumnElement[Any]] = [evaluations.c.key, evaluations.c.comparable]
+    for name, axis in zip("xy", axes):
+        columns.append((-axis.value if axis.maximize else axis.value).label(name))
+        if ties:
+            columns.append(axis.error.label(f"{name}_error"))
+    present = (axis.value.is_not(None) for axis in axes)
+    return select(*columns).where(*conditions, *present).cte("points")
 
 
-def _tied_with(points: CTE, front: CTE, axes: Sequence[Axis]) -> Select[Any]:
+def _tied_with(points: CTE, front: CTE) -> Select[Any]:
     """Dominated points that no member of the front beats clearly."""
     gaps, doubts = [], []
-    for name, axis in zip("xy", axes):
-        mine, best = points.c[name], front.c[name]
-        gap = best - mine if axis.maximize else mine - best
+    for name in "xy":
+        gap = points.c[name] - front.c[name]
         error = points.c[f"{name}_error"], front.c[f"{name}_error"]
         variance = error[0] * error[0] + error[1] * error[1]  # SQLite may lack sqrt
         gaps.append(gap)
         doubts.append(and_(variance > 0, gap * gap <= variance))
-    # All points are of one group, or the answer is refused: to ask here would cost an index.
     dominated = and_(*(gap >= 0 for gap in gaps), or_(*(gap > 0 for gap in gaps)))
     clearly = exists().where(dominated, ~or_(*doubts)).select_from(front).correlate(points)
     some = exists().where(dominated).select_from(front).correlate(points)
@@ -233,28 +218,26 @@ def _front_of_many(
     conditions: Sequence[ColumnElement[bool]],
     axes: Sequence[Axis],
     ties: bool,
-) -> list[tuple[str, str, bool]]:
+) -> dict[str, bool] | None:
+    """The same for any number of axes: the database gives the numbers, and no more."""
     import numpy as np
 
     from nas.pareto import non_dominated, tied
 
-    values = [axis.value for axis in axes]
     names = (evaluations.c.key, evaluations.c.comparable)
-    query = select(*names, *values, *(axis.error for axis in axes)).where(*conditions)
+    values, errors = [axis.value for axis in axes], [axis.error for axis in axes]
     order = values[0].desc() if axes[0].maximize else values[0].asc()
+    query = select(*names, *values, *errors).where(*conditions)
     rows = connection.execute(query.order_by(order, evaluations.c.key)).all()
-    if len({row.comparable for row in rows}) > 1:  # nothing to compute, then: it is refused
-        return [(row.key, row.comparable, False) for row in rows]
-    numbers = np.array([tuple(row[2:]) for row in rows], dtype=np.float64)
-    numbers = numbers.reshape(len(rows), 2 * len(axes))
-    points, maximize = numbers[:, : len(axes)], [axis.maximize for axis in axes]
+    if len({row.comparable for row in rows}) > 1:
+        return None
+    table = np.array([tuple(row[2:]) for row in rows], dtype=np.float64)
+    table = table.reshape(len(rows), 2 * len(axes))
+    points, maximize = table[:, : len(axes)], [axis.maximize for axis in axes]
     front = non_dominated(points, maximize)
-    doubtful = tied(points, numbers[:, len(axes) :], maximize) if ties else ~front & front
-    return [
-        (row[0], row[1], bool(is_tied))
-        for row, is_front, is_tied in zip(rows, front, doubtful)
-        if is_front or is_tied
-    ]
+    doubtful = tied(points, table[:, len(axes) :], maximize) if ties else np.zeros_like(front)
+    marked = zip(rows, front, doubtful)
+    return {row.key: bool(is_tied) for row, is_front, is_tied in marked if is_front or is_tied}
 
 
 def _models(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:

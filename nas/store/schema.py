@@ -127,7 +127,9 @@ evaluations = Table(
     _needed("created_at", UtcTime),
     Index(None, "architecture"),
     Index(None, "job"),
+    # what a front reads: of everything comparable, and of the trials of a job
     Index("ix_evaluations_front_macs", "comparable", "status", "macs", "val_accuracy"),
+    Index("ix_evaluations_key_macs", "key", "status", "comparable", "macs", "val_accuracy"),
 )
 
 trials = Table(

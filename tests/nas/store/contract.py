@@ -450,6 +450,16 @@ class RepositoryContract:
         assert [(row.job, row.trial) for row in store.front(Filter(job=other))] == [(other, 0)]
         assert [row.trial for row in store.front()] == [0, 2, 3]
 
+    @pytest.mark.parametrize(("error", "tied"), [(0.25, [2]), (0.2, []), (None, []), (0.0, [])])
+    def test_a_model_is_tied_up_to_the_error_and_no_farther(self, store, error, tied):
+        for number, accuracy in [(1, 0.75), (2, 0.5), (3, 0.25)]:
+            row = evaluation_row(number, macs=number, val_accuracy=accuracy, val_accuracy_se=error)
+            if number == 1:
+                row = replace(row, val_accuracy_se=None)
+            store.save_evaluation(row)
+        assert [row.macs for row in store.front(ties=True) if row.tied] == tied
+        assert [row.macs for row in store.front()] == [1]
+
     def test_models_are_listed_best_first_within_bounds(self, store):
         for number, accuracy in enumerate([0.5, 0.9, None, 0.7]):
             row = evaluation_row(number, val_accuracy=accuracy, metrics={"top5": number / 10})

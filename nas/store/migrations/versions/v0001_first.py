@@ -144,6 +144,11 @@ def _trials_and_evaluations() -> None:
         "ix_evaluations_front_macs", "evaluations", ["comparable", "status", "macs", "val_accuracy"]
     )
     op.create_index(op.f("ix_evaluations_job"), "evaluations", ["job"])
+    op.create_index(
+        "ix_evaluations_key_macs",
+        "evaluations",
+        ["key", "status", "comparable", "macs", "val_accuracy"],
+    )
     op.create_table(
         "trials",
         sa.Column("job", sa.Text(), nullable=False),
