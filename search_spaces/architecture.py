@@ -160,16 +160,22 @@ class Architecture:
                 channels, size = block.out_channels, out_size
 
     @cached_property
+    def _plain(self) -> dict[str, Any]:
+        """The plain form, for reading only: it is made once for fingerprints and JSON."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @cached_property
     def fingerprint(self) -> str:
         """32 hexadecimal digits, the same in every run, process, Python and format version."""
-        return _digest(to_plain(self))
+        return _digest(self._plain)
 
     @cached_property
     def body_fingerprint(self) -> str:
         """The same, of what does not depend on the task: without resolution, input channels
         and classes. Transfer, warm starts and weight sharing go by it."""
         task = ("resolution", "input_channels", "num_classes")
-        body = {k: v for k, v in to_plain(self).items() if k not in task}
+        body = {k: v for k, v in self._plain.items() if k not in task}
         return _digest({"body": body})
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,7 +185,8 @@ class Architecture:
     def to_json(self, indent: int | None = None) -> str:
         """The canonical JSON form: sorted keys, no spaces unless `indent` asks for them."""
         separators = (",", ": ") if indent else (",", ":")
-        return json.dumps(self.to_dict(), sort_keys=True, separators=separators, indent=indent)
+        document = {"version": FORMAT_VERSION, **self._plain}
+        return json.dumps(document, sort_keys=True, separators=separators, indent=indent)
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:

@@ -173,8 +173,7 @@ class Evaluations:
         candidate = self._candidates[result.key]
         if outcome.status in (Status.COMPLETED, Status.INFEASIBLE):
             row = evaluation_row(candidate, outcome, candidate.costs, self._job)
-            stored = self._store.save_evaluation(row)
-            self._store.release([result.key], self._owner)
+            stored = self._store.save_evaluation(row)  # which ends the claim
             return self._answer(
                 result.key, stored, attempts=result.attempts, seconds=outcome.seconds
             )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nas.cost import count
+from nas.cost import Costs, count
 from nas.evaluation.contract import Outcome
 from nas.search.samplers.contract import TrialRecord, TrialState
 from nas.store import ArchitectureRow, EvaluationRow, TrialRow
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from nas.search.evaluations import Candidate
 
 
-def architecture_row(architecture: Architecture) -> ArchitectureRow:
-    """An architecture with its exact costs, as the store keeps it."""
-    costs = count(architecture)
+def architecture_row(architecture: Architecture, costs: Costs | None = None) -> ArchitectureRow:
+    """An architecture with its exact costs, counted here if not given, as the store keeps it."""
+    costs = costs or count(architecture)
     return ArchitectureRow(
         fingerprint=architecture.fingerprint,
         body_fingerprint=architecture.body_fingerprint,

@@ -147,9 +147,10 @@ class OptunaSampler:
             fixed=self._queue.popleft() if self._queue else None,
         )
         trial = self._study.ask(fixed_distributions=self._space)
+        params = trial.params  # a copy each time it is read
         record = TrialRecord(
             number=number,
-            choices={d.name: trial.params[d.name] for d in self._problem.decisions},
+            choices={d.name: params[d.name] for d in self._problem.decisions},
             state=TrialState.RUNNING,
             attributes=self._attributes(number),
         )

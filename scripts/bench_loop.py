@@ -1,0 +1,86 @@
+"""What the search loop itself costs a trial: inline, an evaluator that answers at once, stored.
+
+scripts/bench loop [--trials 10000] [--others 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from nas.evaluation.contract import Request
+from nas.jobs.run import SEARCH, run_job
+from nas.jobs.spec import JobSpec, job_from_dict
+from nas.jobs.start import start_job
+from nas.search.progress import Snapshot
+from nas.search.samplers import SAMPLERS
+from nas.store import Store
+
+MARKS = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+
+
+def at_once(request: Request) -> dict[str, float]:
+    """An accuracy for nothing."""
+    assert request.architecture is not None
+    return {"val_accuracy": 0.5 + int(request.architecture.fingerprint[:6], 16) / 2**25}
+
+
+class Clock:
+    """Notes when the marks go by."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, float] = {}
+
+    def note(self, text: str) -> None:
+        pass
+
+    def progress(self, snapshot: Snapshot) -> None:
+        if snapshot.done in MARKS or snapshot.done == 0:
+            self.seen.setdefault(snapshot.done, time.perf_counter())
+
+
+def job(sampler: str, trials: int) -> JobSpec:
+    return job_from_dict(
+        {
+            "name": f"bench-{sampler}",
+            "space": "efficientnet",
+            "resolution": 64,
+            "evaluator": "bench_loop:at_once",
+            "search": {"sampler": sampler, "trials": trials},
+            "execution": {"executor": "inline"},
+            "scaling": None,
+        }
+    )
+
+
+def measure(sampler: str, trials: int, folder: Path) -> dict[int, float]:
+    """Milliseconds a trial between one mark and the next."""
+    clock = Clock()
+    with Store.open(f"sqlite:///{folder}/{sampler}.db", create=True) as store:
+        started = start_job(store, job(sampler, trials), str(folder / "artifacts"))
+        run_job(store, started.job, started.plan, clock, (SEARCH,))
+    marks = sorted(clock.seen)
+    return {
+        end: 1e3 * (clock.seen[end] - clock.seen[start]) / (end - start)
+        for start, end in zip(marks, marks[1:])
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=10_000, help="of the random sampler")
+    parser.add_argument("--others", type=int, default=300, help="of the other samplers")
+    options = parser.parse_args()
+    print("42 decisions, SQLite; milliseconds a trial up to the trial named, from the one before")
+    with tempfile.TemporaryDirectory() as folder:
+        for sampler in ["random", *sorted(set(SAMPLERS) - {"random"})]:
+            trials = options.trials if sampler == "random" else options.others
+            found = measure(sampler, trials, Path(folder))
+            row = "  ".join(f"{end:>6,}: {ms:6.1f}" for end, ms in found.items())
+            print(f"{sampler:<12} {row}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
