@@ -2,22 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
+from nas.store.questions import Comparable, Filter, ModelRow
 from nas.store.rows import (
     ENDED_JOB_STATES,
     ArchitectureRow,
     ArtifactRow,
     AttemptRow,
-    Comparable,
     DatasetRow,
     DeviceRow,
     EvaluationRow,
     FamilyRow,
-    Filter,
     JobRow,
     JobState,
     MeasurementRow,
     MemberRow,
-    ModelRow,
     NewTrial,
     RecipeRow,
     TrialEnd,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from nas.errors import InvalidRequestError
 from nas.store.connected import Connected
-from nas.store.rows import Comparable, Filter, ModelRow
+from nas.store.questions import Comparable, Filter, ModelRow
 from nas.store.schema import COSTS, evaluations, trials
 
 EVERYTHING = Filter()

@@ -14,14 +14,13 @@ def start(*arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "tests.nas.store.writer", *map(str, arguments)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
     )
 
 
 def said(process):
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
     return output.split()
 
 
@@ -53,9 +52,9 @@ def test_a_killed_writer_loses_nothing_that_it_committed(any_url, trials_before_
     writer = start("trials", any_url, job, 0, 100_000)
     committed = [int(writer.stdout.readline()) for _ in range(trials_before_the_kill)]
     writer.kill()
-    output, _ = writer.communicate(timeout=60)
-    committed += [int(line) for line in output.split()]
-    assert writer.returncode == -9
+    committed += [int(line) for line in writer.stdout.read().split()]
+    writer.stdout.close()
+    assert writer.wait(timeout=60) == -9
 
     with Store.open(any_url) as store:
         rows = {row.number: row for row in store.trials(job)}

@@ -3,15 +3,16 @@
 import pytest
 
 from tests.nas.store.contract import RepositoryContract
+from tests.nas.store.library_contract import LibraryContract
 
 
-class TestSqlite(RepositoryContract):
+class TestSqlite(RepositoryContract, LibraryContract):
     @pytest.fixture
     def url(self, sqlite_url):
         return sqlite_url
 
 
-class TestPostgres(RepositoryContract):
+class TestPostgres(RepositoryContract, LibraryContract):
     @pytest.fixture
     def url(self, postgres_url):
         return postgres_url
