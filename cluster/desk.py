@@ -26,6 +26,7 @@ class Task:
     Args:
         deaths: Workers it lost since its last report.
         started: When its first attempt was handed out, by the monotonic clock.
+        actor: What the loop's own messages call its present worker.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Task:
     error: str | None = None
     pickled_value: bytes | None = None
     worker: str = ""
+    actor: str = ""
 
     def result(self) -> Result:
         value, error = None, self.error
@@ -123,6 +125,9 @@ class Desk:
             task.started = task.started or time.monotonic()
             return task
 
+    def note_actor(self, attempt: str, actor: str) -> None:
+        self._running[attempt].actor = actor
+
     def report(self, attempt: str, pickled_report: bytes, worker: str) -> Verdict:
         task = self._running[attempt]
         task.deaths, task.worker = 0, worker
@@ -156,11 +161,17 @@ class Desk:
                 self._finish(task, error=f"Its worker died {count}{since}; the last time: {reason}")
 
     def lose_all(self, reason: str) -> bool:
-        """Queue all running tasks again; False if none ran."""
-        attempts = list(self._running)
-        for attempt in attempts:
-            self.lose(attempt, reason)
-        return bool(attempts)
+        """Queue all running tasks again; False if none ran.
+
+        If the reason names the actors of some, only theirs count as deaths.
+        """
+        running = dict(self._running)
+        named = {
+            attempt for attempt, task in running.items() if task.actor and task.actor in reason
+        }
+        for attempt in running:
+            self.lose(attempt, reason, is_workers_death=not named or attempt in named)
+        return bool(running)
 
     def give_up(self, reason: str) -> None:
         """Fail every task that isn't finished, and every later one."""

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -38,7 +39,8 @@ def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
     """Connect this process to Ray, unless it is connected; True if that was done here.
 
     Args:
-        address: As in `ray.init`; else `RAY_ADDRESS`; else Ray is started on this machine.
+        address: HOST:PORT of a Ray head, or `auto`; else `RAY_ADDRESS` says it; else Ray is
+            started on this machine.
         folder: Where a Ray started here keeps its sockets and logs.
         cpus: CPUs that a Ray started here claims at least, this machine's cores else.
 
@@ -50,7 +52,9 @@ def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
         return False
     address = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"address": address}
-    if not address:
+    if address:
+        _check_answer(address)
+    else:
         os.environ.update(SETTINGS_OF_RAY_STARTED_HERE)
         options = {
             "address": "local",
@@ -62,13 +66,31 @@ def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
     try:
         with _kept_sigterm():
             ray.init(log_to_driver=False, logging_level="error", **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # some of Ray's own are bare Exceptions
         where = f"at {address!r} could not be reached" if address else "could not be started here"
         raise ClusterError(f"Ray {where}: {error}") from error
     # Ray prints what its daemons say about a dead worker on standard output, which isn't ours
     # to soil; the same text is in the result's error.
     ray._private.worker._worker_logs_enabled = False
     return True
+
+
+def _check_answer(address: str) -> None:
+    """Refuse in seconds what Ray would try for many minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise ClusterError(
+            f"`address` must be 'auto' or the HOST:PORT of a Ray head, but got {address!r}."
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"No Ray head answers at {address!r} ({error}); "
+            "look for its GCS port, 6379 unless it was set."
+        ) from error
 
 
 def count_slots(needs: Mapping[str, float]) -> int:

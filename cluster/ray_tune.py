@@ -28,6 +28,9 @@ from cluster.desk import ClosingError, Desk
 from cluster.executor import OnReport, Report, Result, Verdict, Work
 from cluster.ray_runtime import count_slots, enter_ray
 
+# Ray says the second while it doesn't know yet that the node is gone.
+WORDS_OF_A_LOST_NODE = ("its node has died", "temporarily unavailable")
+
 
 class RayTuneExecutor:
     """Runs payloads on Ray Tune; reports and results are those of `InlineExecutor`.
@@ -46,7 +49,7 @@ class RayTuneExecutor:
         cpus_per_task: CPUs that a payload reserves, and its number of OpenMP threads.
         gpus_per_task: GPUs, or the share of one, that a payload reserves.
         memory_bytes: Memory that a payload reserves; nobody enforces it.
-        address: A Ray cluster, as in `ray.init`.
+        address: HOST:PORT of a Ray head, or `auto`.
 
     Raises:
         ClusterError: If Ray can't be reached or lacks what one payload needs.
@@ -106,7 +109,10 @@ class RayTuneExecutor:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, trainable: Any) -> None:
-        """Keep Tune's loop going; should it break, the tasks that ran are queued again."""
+        """Keep Tune's loop going; should it break, the tasks that ran are queued again.
+
+        It breaks when Ray's memory monitor kills a worker, an error that Tune doesn't know.
+        """
         for number in count():
             try:
                 _make_tuner(trainable, self._desk, self._slots, self._folder, number).fit()
@@ -135,6 +141,7 @@ def _make_tuner(trainable: Any, desk: Desk, slots: int, folder: str, number: int
             name=f"run-{number}",
             storage_path=folder,
             verbose=0,
+            callbacks=[_Clerk(desk)],
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
@@ -209,6 +216,19 @@ class _Feed(Searcher):
         """Told to the referee already, with more detail."""
 
 
+class _Clerk(tune.Callback):
+    """Writes down which actor a task got, for messages that name nothing else."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __reduce__(self) -> Any:
+        return _Clerk, (None,)  # as in _Feed
+
+    def on_trial_start(self, *args: Any, trial: Any, **kwargs: Any) -> None:
+        self._desk.note_actor(trial.trial_id, trial.temporary_state.ray_actor._actor_id.hex())
+
+
 class _Referee(FIFOScheduler):
     """Takes Tune's news to the desk, and the desk's verdicts back."""
 
@@ -251,8 +271,8 @@ class _Referee(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         _, _, reason = Path(trial.error_file).read_text().partition("\n")  # a date comes first
-        lost_node = "its node has died" in reason
-        self._desk.lose(trial.trial_id, reason.strip(), is_workers_death=not lost_node)
+        is_node_lost = any(words in reason for words in WORDS_OF_A_LOST_NODE)
+        self._desk.lose(trial.trial_id, reason.strip(), is_workers_death=not is_node_lost)
 
 
 def _name_worker(result: dict[str, Any]) -> str:

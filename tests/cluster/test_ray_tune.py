@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import ray
 
+from cluster.desk import Desk
 from cluster.errors import ClusterError
-from cluster.executor import Executor, OnReport, Report
+from cluster.executor import Executor, OnReport, Report, Verdict
 from cluster.ray_runtime import count_slots, enter_ray
 from cluster.ray_tune import RayTuneExecutor
 from tests.contracts import ExecutorContract, collect_all, play
@@ -31,14 +32,13 @@ def play_with_death(payload: tuple[Any, ...]) -> Generator[Report, None, Any]:
     action, *arguments = payload
     if action == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if action == "die after each report until there are":
-        lives, folder = arguments
-        spent = len(list(Path(folder).iterdir()))
-        yield Report(spent, {})
-        if spent < lives:
-            (Path(folder) / f"{spent}").touch()
+    if action == "die once":
+        was_here = Path(arguments[0])
+        yield Report(1, {})
+        if not was_here.exists():
+            was_here.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return spent
+        return "lived"
     if action == "describe yourself":
         import torch
 
@@ -64,11 +64,11 @@ class TestRayTuneExecutor(ExecutorContract):
     def test_a_killed_worker_is_replaced_and_the_attempts_counted(
         self, executor: Executor, tmp_path: Path
     ) -> None:
-        executor.submit("cat", ("die after each report until there are", 4, str(tmp_path)))
+        executor.submit("cat", ("die once", str(tmp_path / "was here")))
         result = collect_all(executor, 1)["cat"]
         assert result.error is None
-        assert result.value == 4  # more deaths than 3, but each after a report
-        assert result.attempts == 5
+        assert result.value == "lived"
+        assert result.attempts == 2
 
     def test_a_payload_that_always_kills_its_worker_fails_and_others_go_on(
         self, executor: Executor
@@ -78,7 +78,7 @@ class TestRayTuneExecutor(ExecutorContract):
             executor.submit(f"{number}", ("double", number))
         results = collect_all(executor, 4)
         assert [results[f"{number}"].value for number in range(3)] == [0, 2, 4]
-        assert results["deadly"].attempts == 3
+        assert results["deadly"].attempts >= 3
         assert "worker died 3 times with no report in between" in (results["deadly"].error or "")
 
     def test_a_worker_killed_while_it_idles_harms_nothing(self, executor: Executor) -> None:
@@ -94,6 +94,25 @@ class TestRayTuneExecutor(ExecutorContract):
         _, threads, folder = collect_all(executor, 1)["it"].value
         assert threads == 1
         assert folder == os.getcwd()
+
+    def test_when_tunes_loop_breaks_its_tasks_start_again(
+        self, executor: Executor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reports = Desk.report
+        broken: list[str] = []
+
+        def break_once(desk: Desk, attempt: str, report: bytes, worker: str) -> Verdict:
+            if not broken:
+                broken.append(attempt)
+                raise OSError("the loop breaks here")
+            return reports(desk, attempt, report, worker)
+
+        monkeypatch.setattr(Desk, "report", break_once)
+        for number in range(3):
+            executor.submit(f"{number}", ("report", 2))
+        results = collect_all(executor, 3)
+        assert {result.error for result in results.values()} == {None}
+        assert max(result.attempts for result in results.values()) == 2
 
     def test_closed_executor_takes_no_more(self) -> None:
         executor = self.make(play)  # never hears a report

@@ -1,0 +1,101 @@
+"""How often a task may be lost, and what becomes of the others; no Ray needed."""
+
+import pickle
+
+import pytest
+
+from cluster.desk import ClosingError, Desk
+from cluster.executor import Report, Verdict
+
+REPORT = pickle.dumps(Report(1.0, {"loss": 0.5}))
+
+
+def make_desk(*keys: str, max_worker_deaths: int = 3) -> Desk:
+    desk = Desk(max_worker_deaths=max_worker_deaths)
+    for key in keys:
+        desk.submit(key, b"")
+    return desk
+
+
+def hand_out(desk: Desk, attempt: str) -> str | None:
+    task = desk.hand_out(attempt)
+    return task.key if task else None
+
+
+def test_a_lost_task_is_next_in_the_queue() -> None:
+    desk = make_desk("a", "b", "c")
+    assert [hand_out(desk, "1"), hand_out(desk, "2")] == ["a", "b"]
+    desk.lose("1", "shot")
+    assert [hand_out(desk, "3"), hand_out(desk, "4")] == ["a", "c"]
+
+
+def test_a_report_starts_the_count_of_deaths_again() -> None:
+    desk = make_desk("a", max_worker_deaths=2)
+    for attempt in ("1", "2", "3", "4"):
+        assert hand_out(desk, attempt) == "a"
+        assert desk.report(attempt, REPORT, "host:1") is Verdict.CONTINUE
+        desk.lose(attempt, "shot")
+        assert desk.collect(timeout_s=0) == []
+    assert hand_out(desk, "5") == "a"
+    desk.lose("5", "shot in the back")
+    (result,) = desk.collect(timeout_s=0)
+    assert result.attempts == 5
+    assert "died 2 times with no report in between; the last time: shot in the back" in str(
+        result.error
+    )
+
+
+def test_lost_nodes_are_not_the_tasks_fault() -> None:
+    desk = make_desk("a", max_worker_deaths=1)
+    for attempt in map(str, range(10)):
+        assert hand_out(desk, attempt) == "a"
+        desk.lose(attempt, "the node is gone", is_workers_death=False)
+    assert hand_out(desk, "last") == "a"
+    desk.finish("last", value=pickle.dumps(7), worker="host:1")
+    (result,) = desk.collect(timeout_s=0)
+    assert (result.value, result.error, result.attempts) == (7, None, 11)
+
+
+def test_a_broken_loop_counts_against_the_task_whose_actor_it_names() -> None:
+    desk = make_desk("hog", "neighbour", max_worker_deaths=1)
+    for attempt in ("1", "2"):
+        hand_out(desk, attempt)
+        desk.note_actor(attempt, f"actor-{attempt}")
+    assert desk.lose_all("OutOfMemoryError: selected to kill: actor-1")
+    assert [result.key for result in desk.collect(timeout_s=0)] == ["hog"]
+    assert hand_out(desk, "3") == "neighbour"
+
+
+def test_a_broken_loop_that_names_nobody_counts_against_all() -> None:
+    desk = make_desk("a", "b", max_worker_deaths=1)
+    for attempt in ("1", "2"):
+        hand_out(desk, attempt)
+    assert desk.lose_all("it just broke")
+    assert len(desk.collect(timeout_s=0)) == 2
+    assert not desk.lose_all("nothing runs")
+
+
+def test_giving_up_fails_what_runs_what_waits_and_what_comes_later() -> None:
+    desk = make_desk("running", "waiting")
+    hand_out(desk, "1")
+    desk.give_up("no space left on device")
+    desk.submit("later", b"")
+    assert {result.key: result.error for result in desk.collect(timeout_s=0)} == dict.fromkeys(
+        ("running", "waiting", "later"), "no space left on device"
+    )
+
+
+def test_a_value_that_does_not_load_is_an_error() -> None:
+    desk = make_desk("a")
+    hand_out(desk, "1")
+    desk.finish("1", value=b"no pickle", worker="host:1")
+    (result,) = desk.collect(timeout_s=0)
+    assert result.value is None
+    assert "UnpicklingError" in str(result.error)
+
+
+def test_a_closed_desk_hands_out_nothing() -> None:
+    desk = make_desk("a")
+    desk.close()
+    with pytest.raises(ClosingError):
+        desk.hand_out("1")
