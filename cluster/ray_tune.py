@@ -123,6 +123,7 @@ class RayTuneExecutor:
                     return
                 if not self._desk.lose_all(traceback.format_exc()):
                     self._desk.give_up(traceback.format_exc())
+                    return
 
 
 def _make_tuner(trainable: Any, desk: Desk, slots: int, folder: str, number: int) -> Any:
