@@ -185,7 +185,8 @@ class Desk:
     def _finish(self, task: Task, *, value: bytes | None = None, error: str | None = None) -> None:
         task.pickled_value = value
         task.error = task.error or error
-        task.seconds = time.monotonic() - (task.started or time.monotonic())
-        self._refill_until = time.monotonic() + REFILL_S
+        now = time.monotonic()
+        task.seconds = now - (task.started or now)
+        self._refill_until = now + REFILL_S
         self._finished.append(task)
         self._changed.notify_all()

@@ -151,9 +151,20 @@ print("closed", flush=True)
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def folder_of_ray() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def driver(tmp_path: Path, folder_of_ray: Path) -> Iterator[subprocess.Popen[str]]:
     """A process whose only worker is in the midst of its work, with a home of its own."""
-    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(REPOSITORY),
+        "RAY_TMPDIR": str(folder_of_ray),
+    }
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER],
         cwd=tmp_path,
@@ -200,7 +211,7 @@ def wait_for_death(pids: list[int]) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's /proc")
 class TestProcesses:
     def test_ctrl_c_reaches_the_driver_which_closes_and_leaves_nothing(
-        self, driver: subprocess.Popen[str], tmp_path: Path
+        self, driver: subprocess.Popen[str], tmp_path: Path, folder_of_ray: Path
     ) -> None:
         started = list_descendants(driver.pid)
         assert len(started) > 3
@@ -211,6 +222,7 @@ class TestProcesses:
         assert errors == ""
         assert wait_for_death(started) == []
         assert [path.name for path in tmp_path.iterdir()] in ([], [".ray"])  # Ray's own token
+        assert list(folder_of_ray.iterdir()) == []
 
     def test_a_driver_killed_outright_takes_its_ray_along(
         self, driver: subprocess.Popen[str]
