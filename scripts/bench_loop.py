@@ -6,6 +6,7 @@ scripts/bench loop [--trials 10000] [--others 1000]
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -64,7 +65,7 @@ def measure(sampler: str, trials: int, folder: Path) -> dict[int, float]:
     marks = sorted(clock.seen)
     return {
         end: 1e3 * (clock.seen[end] - clock.seen[start]) / (end - start)
-        for start, end in zip(marks, marks[1:])
+        for start, end in itertools.pairwise(marks)
     }
 
 

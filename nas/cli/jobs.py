@@ -27,6 +27,9 @@ Output = Annotated[
 ExecutorName = Annotated[
     str | None, typer.Option("--executor", help="ray or inline, in place of the file's.")
 ]
+DataSource = Annotated[
+    str | None, typer.Option("--data", help="digits, an .npz or a folder, in place of the file's.")
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Trials side by side, in place of the file's.")
 ]
@@ -48,12 +51,14 @@ def run(
     fresh: Fresh = False,
     executor: ExecutorName = None,
     workers: Workers = None,
+    data: DataSource = None,
     as_json: Json = False,
 ) -> None:
     """Search, choose the baseline, scale it, store and export: the main job."""
     from nas.jobs.run import STAGES
 
-    _begin(_read(job, executor, workers), store, output, fresh, as_json, STAGES)
+    spec = _read(job, executor, workers, data)
+    _begin(spec, store, output, fresh, as_json, STAGES)
 
 
 def search(
@@ -66,13 +71,14 @@ def search(
     seed: Annotated[int | None, typer.Option(help="In place of the file's.")] = None,
     executor: ExecutorName = None,
     workers: Workers = None,
+    data: DataSource = None,
     as_json: Json = False,
 ) -> None:
     """Only the search; `nas scale` goes on from its front."""
     from nas.jobs.run import SEARCH
     from nas.jobs.spec import job_from_dict
 
-    spec = _read(job, executor, workers)
+    spec = _read(job, executor, workers, data)
     changes = {"trials": trials, "sampler": sampler, "seed": seed}
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes:
@@ -197,16 +203,16 @@ def _job_document(job: JobRow, counts: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, executor: str | None, workers: int | None) -> JobSpec:
+def _read(path: Path, executor: str | None, workers: int | None, data: str | None) -> JobSpec:
     from nas.jobs.spec import job_from_dict, load_job
 
     spec = load_job(path)
     changes = {"executor": executor, "workers": workers}
     changes = {name: value for name, value in changes.items() if value is not None}
-    if not changes:
-        return spec
     document = spec.model_dump(mode="json", exclude_defaults=True)
     document["execution"] = {**document.get("execution", {}), **changes}
+    if data is not None:
+        document["data"] = {**document.get("data", {}), "source": data}
     return job_from_dict(document, "The flags")
 
 

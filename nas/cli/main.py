@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from cluster.errors import ClusterError
 from nas.cli import database, facts, jobs, models, weights
 from nas.errors import InvalidRequestError, NasError
 from search_spaces.errors import SearchSpaceError
@@ -45,7 +46,7 @@ def run(arguments: list[str]) -> int:
         return end.exit_code
     except (InvalidRequestError, SearchSpaceError) as error:
         return _say(str(error), 2)
-    except NasError as error:
+    except (NasError, ClusterError) as error:
         return _say(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         return _say("Stopped.", 130)
