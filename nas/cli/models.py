@@ -327,12 +327,15 @@ def predict(
 
 
 def _filter(job: JobRow, where: list[str] | None) -> Filter:
-    from nas.cost import COST_METRICS
-    from nas.quantity import parse_bound
     from nas.store import Filter
 
+    if not where:
+        return Filter(job=job.id)  # without numpy, which the costs' names would bring
+    from nas.cost import COST_METRICS
+    from nas.quantity import parse_bound
+
     metrics = (*COST_METRICS, "val_accuracy", "test_accuracy", "seconds")
-    bounds = [parse_bound(text, metrics) for text in where or []]
+    bounds = [parse_bound(text, metrics) for text in where]
     return Filter(
         job=job.id,
         at_most={b.metric: b.limit for b in bounds if b.at_most},

@@ -15,7 +15,6 @@ from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
 from nas.search.evaluations import Evaluations, evaluate_all
 from nas.search.progress import Snapshot
-from nas.search.records import architecture_row
 from nas.store import ArtifactRow, EvaluationRow, JobRow, Store
 from search_spaces.architecture import Architecture
 
@@ -116,7 +115,6 @@ def train_fully(
         f"No weights of the full recipe are stored for {architecture.fingerprint[:12]}: "
         f"training {epochs} epochs on training and validation part."
     )
-    store.save_architectures([architecture_row(architecture)])
     candidate = plan.candidate(architecture, plan.spec.full_recipe, train_on="train+val")
     evaluations = Evaluations(store, InlineExecutor, owner=job.id, job=job.id)
     try:

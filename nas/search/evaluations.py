@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
 from nas.evaluation import work
 from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
-from nas.search.records import evaluation_row
+from nas.search.records import architecture_row, evaluation_row
 from nas.store import EvaluationRow, Store
 from search_spaces.architecture import Architecture
 from search_spaces.space import Option
@@ -173,7 +173,8 @@ class Evaluations:
         candidate = self._candidates[result.key]
         if outcome.status in (Status.COMPLETED, Status.INFEASIBLE):
             row = evaluation_row(candidate, outcome, candidate.costs, self._job)
-            stored = self._store.save_evaluation(row)  # which ends the claim
+            network = candidate.architecture and architecture_row(candidate.architecture)
+            stored = self._store.save_evaluation(row, network)  # which ends the claim
             return self._answer(
                 result.key, stored, attempts=result.attempts, seconds=outcome.seconds
             )
