@@ -173,8 +173,10 @@ class Evaluations:
         candidate = self._candidates[result.key]
         if outcome.status in (Status.COMPLETED, Status.INFEASIBLE):
             row = evaluation_row(candidate, outcome, candidate.costs, self._job)
-            network = candidate.architecture and architecture_row(candidate.architecture)
-            stored = self._store.save_evaluation(row, network)  # which ends the claim
+            network = candidate.architecture
+            stored = self._store.save_evaluation(  # which ends the claim
+                row, architecture_row(network) if network is not None else None
+            )
             return self._answer(
                 result.key, stored, attempts=result.attempts, seconds=outcome.seconds
             )
