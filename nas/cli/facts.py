@@ -94,6 +94,8 @@ def published(as_json: Json = False) -> None:
                 "resolution": entry.architecture.resolution,
                 "macs": costs.macs,
                 "parameters": costs.parameters,
+                "printed_macs": entry.printed_macs,
+                "printed_parameters": entry.printed_parameters,
                 "top1_percent": entry.top1,
                 "source": entry.source,
                 "note": entry.note,
@@ -103,19 +105,24 @@ def published(as_json: Json = False) -> None:
         print_json(rows)
         return
     print_table(
-        ("name", "px", "MACs", "parameters", "top-1 %", "source"),
+        ("name", "px", "MACs", "printed", "parameters", "printed", "top-1 %", "source"),
         [
             (
                 r["name"],
                 r["resolution"],
                 quantity(r["macs"]),
+                r["printed_macs"],
                 quantity(r["parameters"]),
+                r["printed_parameters"],
                 r["top1_percent"],
                 r["source"],
             )
             for r in rows
         ],
     )
+    notes = [f"{r['name']}: {r['note']}" for r in rows if r["note"]]
+    if notes:
+        console.print("\nWhere print and count differ:\n  " + "\n  ".join(notes))
 
 
 def doctor(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
