@@ -13,7 +13,8 @@ from rich.table import Table
 
 from nas.quantity import format_quantity
 
-console = Console(highlight=False, soft_wrap=True)
+# what goes into a file or a pipe is not cut to a screen's width
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -40,7 +41,7 @@ def print_table(
     cells = [[_cell(value) for value in row] for row in rows]
     for i, column in enumerate(columns):
         numeric = bool(cells) and all(row[i][:1].isdigit() or row[i] in "-" for row in cells)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=i == 0)
     for row in cells:
         table.add_row(*row)
     console.print(table)
