@@ -7,14 +7,12 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from cluster.executor import Report
+from nas.training.recipe import TrainOn
 from search_spaces.architecture import Architecture
 from search_spaces.space import Option
-
-TrainOn = Literal["train", "train+val"]
-"""Which part a network is trained on: the second for a final model."""
 
 
 class Status(StrEnum):

@@ -14,8 +14,8 @@ from nas.data import DataSpec, ImageData, artifacts, load_data
 from nas.errors import NasError
 from nas.evaluation.contract import Outcome, Request, Status
 from nas.training.errors import TrainingInfeasible
-from nas.training.recipe import Recipe
-from nas.training.train import EpochReport, Trained, TrainOn, choose_device, train
+from nas.training.recipe import Recipe, TrainOn
+from nas.training.train import EpochReport, Trained, choose_device, train
 from search_spaces.architecture import Architecture
 
 _log = logging.getLogger(__name__)

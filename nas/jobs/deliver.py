@@ -9,13 +9,13 @@ from pathlib import Path
 from cluster.executor import InlineExecutor
 from nas.data.artifacts import get_bytes
 from nas.errors import InvalidRequestError, NasError
-from nas.evaluation.contract import TrainOn
 from nas.export import Exported, export_model, make_card
 from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
 from nas.search.evaluations import Evaluations, evaluate_all
 from nas.search.progress import Snapshot
 from nas.store import ArtifactRow, EvaluationRow, JobRow, Store
+from nas.training.recipe import TrainOn
 from search_spaces.architecture import Architecture
 
 SAMPLES = 64

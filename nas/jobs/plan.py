@@ -11,14 +11,14 @@ import numpy as np
 from nas.cost import COST_METRICS, Costs, count
 from nas.data import ImageData
 from nas.errors import InvalidRequestError
-from nas.evaluation.contract import EvaluationKey, Evaluator, TrainOn
+from nas.evaluation.contract import EvaluationKey, Evaluator
 from nas.jobs.spec import EvaluatorSpec, JobSpec
 from nas.quantity import Bound, parse_quantity
 from nas.search.driver import Proposal
 from nas.search.evaluations import Candidate
 from nas.search.objectives import Reward, parse_constraints, parse_objectives
 from nas.search.samplers.contract import ObjectiveSpec
-from nas.training.recipe import Recipe
+from nas.training.recipe import Recipe, TrainOn
 from search_spaces.architecture import Architecture
 from search_spaces.errors import SearchSpaceError
 from search_spaces.space import Choices, SearchSpace

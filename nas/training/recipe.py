@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ExtraMetric = Literal["top5", "balanced_accuracy", "macro_f1", "per_class"]
 
+TrainOn = Literal["train", "train+val"]
+"""Which part a network is trained on: the second for a final model."""
+
 
 class Augmentation(BaseModel):
     """What is done to training images, in batch, on the device; 0 or false leaves a step out."""

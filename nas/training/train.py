@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,9 @@ from nas.training.checkpoint import read_checkpoint, write_checkpoint
 from nas.training.errors import TrainingInfeasible
 from nas.training.evaluate import evaluate_model
 from nas.training.optimizers import learning_rate_at, make_optimizer
-from nas.training.recipe import Recipe
+from nas.training.recipe import Recipe, TrainOn
 from search_spaces.architecture import Architecture
 
-TrainOn = Literal["train", "train+val"]
 CHECKPOINT_INTERVAL_S = 10.0
 
 
