@@ -21,8 +21,15 @@ def _optuna(name: str, problem: Problem, options: Mapping[str, Any]) -> Sampler:
     return make_optuna_sampler(name, problem, options)
 
 
+def _known_cost(problem: Problem, options: Mapping[str, Any]) -> Sampler:
+    from nas.search.samplers.known_cost import make_known_cost
+
+    return make_known_cost(problem, options)
+
+
 SAMPLERS: dict[str, Factory] = {
     "gp": partial(_optuna, "gp"),
+    "known_cost": _known_cost,
     "nsga2": partial(_optuna, "nsga2"),
     "nsga3": partial(_optuna, "nsga3"),
     "random": partial(_optuna, "random"),

@@ -112,3 +112,17 @@ class GpOptions:
 
     def __post_init__(self) -> None:
         check_at_least("startup_trials", self.startup_trials, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCostOptions:
+    """Our own sampler.
+
+    Args:
+        startup_trials: Trials spread evenly over cost, before the model.
+    """
+
+    startup_trials: int = 10
+
+    def __post_init__(self) -> None:
+        check_at_least("startup_trials", self.startup_trials, 3)

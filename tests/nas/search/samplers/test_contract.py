@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 OPTIONS = {
     "nsga2": {"population_size": 4},
     "nsga3": {"population_size": 4},
+    "known_cost": {"startup_trials": 4},
     "tpe": {"startup_trials": 4},
     "gp": {"startup_trials": 10},  # a quarter of a second each
 }
