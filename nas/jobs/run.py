@@ -297,7 +297,7 @@ def _held(store: Store, job: JobRow, driver: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _polite_kills() -> Iterator[None]:
-    """Have SIGTERM end a run as Ctrl-C does."""
+    """Have SIGTERM end a run as Ctrl-C does, and Ctrl-C too where a shell had it ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -305,8 +305,9 @@ def _polite_kills() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for which, handler in before.items():
+            signal.signal(which, handler)
