@@ -5,10 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.cost import COST_METRICS, Costs, count
+from nas.cost.spaces import known_costs
 from nas.data import ImageData
 from nas.errors import InvalidRequestError
 from nas.evaluation.contract import EvaluationKey, Evaluator
@@ -17,7 +20,7 @@ from nas.quantity import Bound, parse_quantity
 from nas.search.driver import Proposal
 from nas.search.evaluations import Candidate
 from nas.search.objectives import Reward, parse_constraints, parse_objectives
-from nas.search.samplers.contract import ObjectiveSpec
+from nas.search.samplers.contract import ObjectiveSpec, Problem
 from nas.training.recipe import Recipe, TrainOn
 from search_spaces.architecture import Architecture
 from search_spaces.errors import SearchSpaceError
@@ -79,6 +82,25 @@ class Plan:
             architecture=architecture,
             choices=dict(choices or {}),
             costs=costs_by_name(costs or count(architecture)),
+        )
+
+    def problem(self) -> Problem:
+        """What the job's sampler is told; costs and constraints are known to it exactly."""
+
+        def violation(choices: Sequence[Choices]) -> NDArray[np.float64]:
+            costs = known_costs(self.space, choices)
+            total = np.zeros(len(choices))
+            for bound in self.constraints:
+                total += [bound.violation(value) for value in costs[bound.metric]]
+            return total
+
+        return Problem(
+            decisions=self.space.decisions,
+            objectives=self.objectives,
+            seed=self.spec.search.seed,
+            known_costs=partial(known_costs, self.space),
+            constraint_violation=violation if self.constraints else None,
+            reference=self.reference,
         )
 
     def propose(self, choices: Choices) -> Proposal:

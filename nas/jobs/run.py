@@ -25,7 +25,7 @@ from nas.search.evaluations import Evaluations, Finished
 from nas.search.progress import Snapshot
 from nas.search.records import architecture_row, trial_records
 from nas.search.samplers import make_sampler
-from nas.search.samplers.contract import Problem, Sampler
+from nas.search.samplers.contract import Sampler
 from nas.store import Filter, JobRow, JobState, MemberRow, Store
 from nas.studies.baseline import FrontMember, choose_baseline
 from nas.studies.coefficients import ScaledNetwork, grid_candidates, search_coefficients
@@ -245,13 +245,7 @@ def _member_row(number: int, member: FamilyMember, end: Finished) -> MemberRow:
 def job_sampler(plan: Plan) -> Sampler:
     """The job's sampler, told what the job's problem is."""
     spec = plan.spec.search
-    problem = Problem(
-        decisions=plan.space.decisions,
-        objectives=plan.objectives,
-        seed=spec.seed,
-        reference=plan.reference,
-    )
-    return make_sampler(spec.sampler.name, problem, **spec.sampler.options)
+    return make_sampler(spec.sampler.name, plan.problem(), **spec.sampler.options)
 
 
 def _executor_maker(spec: ExecutionSpec) -> Callable[[Work, OnReport], Executor]:

@@ -11,7 +11,6 @@ from nas.data import ImageData, load_data
 from nas.jobs.plan import Plan, make_plan
 from nas.jobs.spec import JobSpec, job_from_dict
 from nas.search.samplers import make_sampler
-from nas.search.samplers.contract import Problem
 from nas.store import DatasetRow, JobRow, JobState, RecipeRow
 from search_spaces.published import get_published
 
@@ -111,7 +110,7 @@ def check_runnable(plan: Plan) -> None:
         get_published(name)
     make_sampler(
         spec.search.sampler.name,
-        Problem(decisions=plan.space.decisions, objectives=plan.objectives),
+        plan.problem(),
         **spec.search.sampler.options,
     )
     if spec.evaluator.name == "python":

@@ -78,11 +78,11 @@ class Candidates:
         """Look up the costs and violations of choices."""
         choices = decode(self._problem.decisions, codes)
         costs = np.empty((len(codes), len(self.metrics)))
-        if self.metrics and self._problem.known_costs is not None:
+        violation = np.zeros(len(codes))
+        if choices and self.metrics and self._problem.known_costs is not None:
             known = self._problem.known_costs(choices)
             costs = np.stack([np.asarray(known[m], dtype=float) for m in self.metrics], axis=1)
-        violation = np.zeros(len(codes))
-        if self._problem.constraint_violation is not None:
+        if choices and self._problem.constraint_violation is not None:
             violation = np.asarray(self._problem.constraint_violation(choices), dtype=float)
         missing = ~np.isfinite(costs).all(axis=1) | np.isnan(violation)
         return Pool(
