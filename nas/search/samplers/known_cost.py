@@ -181,10 +181,10 @@ class KnownCostSampler:
                 told=told,
                 values=gains,
                 noise=noise[:, unknown],
-                pending=asked.take(
-                    self._places(TrialState.WAITING, TrialState.RUNNING, TrialState.PRUNED)
+                pending=asked.take(self._places(TrialState.WAITING, TrialState.RUNNING)),
+                lost=asked.take(
+                    self._places(TrialState.INFEASIBLE, TrialState.FAILED, TrialState.PRUNED)
                 ),
-                lost=asked.take(self._places(TrialState.INFEASIBLE, TrialState.FAILED)),
                 reference=reference,
             ),
             goals,

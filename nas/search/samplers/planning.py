@@ -22,7 +22,7 @@ GENERATIONS, CHILDREN = 8, 150
 SHORTLIST = 400
 LABEL_NOISE = 0.04
 UNLIKELY = 0.05
-FINITE_POOL = 4_000
+FINITE_POOL, FINITE_WORK = 2_000, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Observations:
 
     Args:
         told: Completed trials; `values` (n, unknown) are their gains and `noise` variances.
-        pending: Asked and not yet ended; pruned ones too, which are not to be tried again.
-        lost: Infeasible or failed.
+        pending: Asked and not yet ended.
+        lost: Infeasible, failed or stopped early.
         reference: (objectives,) gains.
     """
 
@@ -245,7 +245,7 @@ def choose(
 
     seeds = _seeds(seen.told, front[: len(seen.told)], score(seen.told))
     if candidates.finite is not None:
-        pool = candidates.near(seeds, FINITE_POOL, rng)
+        pool = candidates.near(seeds, max(FINITE_POOL, FINITE_WORK // len(seen.told)), rng)
         scores = score(pool)
     else:
         pool, scores = candidates.evolve(seeds, score, rng, generations=GENERATIONS, size=CHILDREN)
@@ -285,6 +285,7 @@ def shortfall(gains: Array) -> Array:
 
 def thin(seen: Observations, goals: Goals, most: int) -> Observations:
     """Keep the told trials that matter for the front, and some others to know the rest by."""
+    seen = replace(seen, lost=seen.lost.take(np.arange(len(seen.lost))[-most // 2 :]))
     if len(seen.told) <= most:
         return seen
     short = shortfall(goals.gains(seen.told.costs, seen.values))
