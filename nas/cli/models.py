@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.options import DEFAULT_STORE, JobName, Json, StoreUrl, artifact_location, open_store
+from nas.cli.options import (
+    DEFAULT_STORE,
+    JobName,
+    Json,
+    StoreUrl,
+    artifact_location,
+    job_settings,
+    open_store,
+)
 from nas.cli.output import console, duration, errors, percent, print_json, print_table, quantity
 from nas.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from nas.jobs.spec import JobSpec
     from nas.store import Filter, JobRow, Store
     from search_spaces.architecture import Architecture
 
@@ -236,9 +243,10 @@ def train(
     """Train one network by the full recipe, and measure it."""
     from nas.cli.live import LiveReporter
     from nas.jobs.naming import find_architecture
+    from nas.jobs.spec import JobSpec
     from nas.jobs.train import train_one
 
-    spec = _spec_for(job, file, data, epochs, store)
+    spec = job_settings(job, file, data, epochs, store) or JobSpec(name="train")
     architecture = find_architecture(name, store)
     opened = open_store(store, create=True)
     with LiveReporter() as reporter:
@@ -346,29 +354,6 @@ def _filter(job: JobRow, where: list[str] | None) -> Filter:
 def _store_exists(url: str) -> bool:
     path = url.removeprefix("sqlite:///")
     return not url.startswith("sqlite:///") or Path(path).exists()
-
-
-def _spec_for(
-    job: str | None, file: Path | None, data: str | None, epochs: int | None, store: str
-) -> JobSpec:
-    from nas.jobs.spec import JobSpec, job_from_dict, load_job
-    from nas.jobs.start import job_spec
-
-    if job is not None and file is not None:
-        raise InvalidRequestError("`--job` and `--file` must not be given together.")
-    if file is not None:
-        spec = load_job(file)
-    elif job is not None:
-        spec = job_spec(open_store(store).find_job(job))
-    else:
-        spec = JobSpec(name="train")
-    document = spec.model_dump(mode="json", exclude_defaults=True)
-    if data is not None:
-        document["data"] = {"source": data}
-    if epochs is not None:
-        recipe = spec.full_recipe.model_dump(mode="json", exclude_defaults=True)
-        document["final_recipe"] = {**recipe, "epochs": epochs}
-    return job_from_dict(document, "The flags")
 
 
 def _to_export(

@@ -20,14 +20,17 @@ from nas.plots import (
 from nas.search.progress import RunningFront
 from nas.search.samplers.contract import ObjectiveSpec
 from nas.store import Filter, ModelRow, Store
+from nas.studies.comparison import BASELINE
 
-KINDS = ("front", "family", "progress")
+KINDS = ("front", "family", "progress", "comparison")
 
 
 def job_figure(store: Store, summary: Summary, kind: str, metric: str = "macs") -> Figure:
     """Describe one of the job's pictures."""
     if kind == "progress":
         return _progress(store, summary)
+    if kind == "comparison":
+        return _comparison(summary, metric)
     if kind == "family":
         return family_figure(_family(summary, metric, "test_accuracy"), x_metric=metric)
     searched = store.models(Filter(job=summary.job.id, origins=SEARCHED))
@@ -64,7 +67,7 @@ def write_pictures(
     """Write every picture of a job in every format."""
     paths = []
     for kind in KINDS:
-        if kind == "family" and summary.family is None:
+        if not _has(summary, kind):
             continue
         figure = job_figure(store, summary, kind)
         for suffix in suffixes:
@@ -75,13 +78,46 @@ def write_pictures(
     return paths
 
 
+def _has(summary: Summary, kind: str) -> bool:
+    if kind == "family":
+        return summary.family is not None
+    if kind == "comparison":
+        return bool(summary.comparison)
+    return bool(summary.states)
+
+
+def _comparison(summary: Summary, metric: str) -> Figure:
+    """One line a rule, each beginning at the baseline; Figure 8 of arXiv 1905.11946."""
+    rules = list(dict.fromkeys(c.rule for c in summary.comparison if c.rule != BASELINE))
+    points = [
+        FamilyPoint(
+            name=f"{compared.rule}, {compared.member.name}",
+            phi=None,
+            x=_number(getattr(compared.member, metric)),
+            y=compared.test.mean,
+            y_error=compared.test.sampling_error
+            if math.isnan(compared.test.seed_error)
+            else compared.test.seed_error,
+            group=rule,
+        )
+        for rule in rules
+        for compared in summary.comparison
+        if compared.rule in (rule, BASELINE) and compared.test is not None
+    ]
+    return family_figure(
+        points,
+        x_metric=metric,
+        title=f"{summary.job.name}: scaling rules at equal cost",
+    )
+
+
 def _family(summary: Summary, metric: str, accuracy: str) -> list[FamilyPoint]:
     if summary.family is None:
         return []
     return [
         FamilyPoint(
             name=member.name,
-            phi=member.phi if member.phi is not None else math.nan,
+            phi=member.phi,
             x=_number(getattr(row, metric)),
             y=_number(getattr(row, accuracy)),
             y_error=_number(getattr(row, f"{accuracy}_se")),

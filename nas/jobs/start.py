@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from nas import __version__
 from nas.data import ImageData, load_data
+from nas.errors import InvalidRequestError
 from nas.jobs.plan import Plan, make_plan
-from nas.jobs.spec import JobSpec, job_from_dict
+from nas.jobs.spec import JobSpec, ScalingSpec, job_from_dict
 from nas.search.samplers import make_sampler
 from nas.store import DatasetRow, JobRow, JobState, RecipeRow
 from search_spaces.published import get_published
@@ -32,9 +33,9 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     Raises:
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
-    data = load_job_data(spec, artifacts)
-    plan = make_plan(spec, data, artifacts)
-    check_runnable(plan)
+    plan = plan_job(spec, artifacts)
+    data = plan.data
+    check_runnable(plan, store.url)
     grid = spec.scaling.grid.recipe if spec.scaling else None
     for recipe in {spec.recipe, spec.full_recipe, grid or spec.recipe}:
         document = recipe.model_dump(mode="json", exclude_defaults=True)
@@ -67,6 +68,11 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     return Started(job=job, plan=plan)
 
 
+def plan_job(spec: JobSpec, artifacts: str) -> Plan:
+    """A job's plan before there is a job."""
+    return make_plan(spec, load_job_data(spec, artifacts), artifacts)
+
+
 def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
     """The plan of a job that is in the store; its data must be what it was.
 
@@ -83,8 +89,19 @@ def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
 
 
 def job_spec(job: JobRow) -> JobSpec:
-    """The job file as it was stored."""
-    return job_from_dict(dict(job.spec), f"Job {job.name} ({job.id})")
+    """The job file as it was stored, with the scaling that was asked of it last."""
+    document = dict(job.spec)
+    if "scaling" in job.attributes:
+        document["scaling"] = job.attributes["scaling"]
+    return job_from_dict(document, f"Job {job.name} ({job.id})")
+
+
+def change_scaling(store: Store, job: JobRow, spec: JobSpec) -> JobRow:
+    """Have a job scale by another specification from now on, also when it is taken up again."""
+    assert spec.scaling is not None
+    scaling = spec.scaling.model_dump(mode="json", exclude_defaults=True)
+    store.update_job(job.id, attributes={"scaling": scaling})
+    return store.find_job(job.id)
 
 
 def find_same(store: Store, spec: JobSpec) -> JobRow | None:
@@ -101,10 +118,8 @@ def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
     return load_data(spec.data, cache=cache, expected_hash=expected_hash)
 
 
-def check_runnable(plan: Plan) -> None:
-    """Refuse a sampler, evaluator or baseline that could only fail later."""
-    from nas.studies.baseline import check_rule
-
+def check_runnable(plan: Plan, store_url: str) -> None:
+    """Refuse a sampler, evaluator or scaling that could only fail later."""
     spec = plan.spec
     for name in spec.search.start_with:
         get_published(name)
@@ -116,4 +131,38 @@ def check_runnable(plan: Plan) -> None:
     if spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:
-        check_rule(spec.scaling.baseline)
+        check_scaling(plan, store_url, spec.scaling)
+
+
+def check_scaling(plan: Plan, store_url: str, spec: ScalingSpec) -> None:
+    """Refuse a scaling that no baseline could have, before anything is trained."""
+    from nas.jobs.members import make_latency_model, named_baseline
+    from nas.scaling import get_rule, parse_factors, parse_target_sets
+    from nas.scaling.target import LATENCY
+    from nas.studies.baseline import FAMILY, RULES, check_rule, is_front_rule
+    from nas.studies.coefficients import cost_function
+
+    baseline = get_published("efficientnet_b0")  # for the form of targets, any will do
+    if is_front_rule(spec.baseline):
+        check_rule(spec.baseline)
+    else:
+        try:
+            baseline = named_baseline(store_url, plan, spec.baseline)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(
+                f"`scaling.baseline` must be {', '.join((*RULES, FAMILY))}, 'nearest:400M', "
+                f"'trial:12' or a network, but got {spec.baseline!r}: {error}"
+            ) from None
+    for name in (spec.rule, *(spec.compare.rules if spec.compare else ())):
+        get_rule(name)
+    latency_model = make_latency_model(spec)
+    if spec.coefficients == "search" and spec.rule == "compound":
+        cost_function(spec.grid.cost, latency_model)
+    sets = parse_target_sets(spec.targets, baseline) if spec.targets else []
+    for text in spec.factors:
+        parse_factors(text, baseline)
+    if latency_model is None and any(t.metric == LATENCY for targets in sets for t in targets):
+        raise InvalidRequestError(
+            "A target on latency_ms needs a table of block latencies: give --latency FILE:COLUMN, "
+            "or `scaling.latency` in the job file."
+        )

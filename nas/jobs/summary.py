@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nas.jobs.compare import Compared, read_comparison
 from nas.search.progress import RunningFront
 from nas.search.samplers.contract import ObjectiveSpec
 from nas.store import FamilyRow, Filter, JobRow, ModelRow, Store, TrialRow
@@ -33,6 +34,7 @@ class Summary:
     family: FamilyRow | None
     chosen: ModelRow | None
     members: tuple[ModelRow | None, ...]
+    comparison: tuple[Compared, ...]
     trained: int
     reused: int
     seconds: float
@@ -48,6 +50,7 @@ class Summary:
             "hypervolume": self.hypervolume,
             "family": None if self.family is None else asdict(self.family),
             "chosen": None if self.chosen is None else asdict(self.chosen),
+            "comparison": [asdict(compared) for compared in self.comparison],
             "trained": self.trained,
             "reused": self.reused,
             "seconds": self.seconds,
@@ -59,7 +62,7 @@ def summarise(store: Store, job: JobRow) -> Summary:
     trials = store.trials(job.id)
     searched = [t for t in trials if t.origin in SEARCHED]
     models = {row.evaluation: row for row in store.models(Filter(job=job.id, origins=None))}
-    families = store.families(job.id)
+    families = [f for f in store.families(job.id) if not f.details.get("comparison")]
     family = families[-1] if families else None
     members = tuple(models.get(m.evaluation or "") for m in family.members) if family else ()
     states: dict[str, int] = {}
@@ -75,6 +78,7 @@ def summarise(store: Store, job: JobRow) -> Summary:
         family=family,
         chosen=choose_member(members),
         members=members,
+        comparison=tuple(read_comparison(store, job)),
         trained=len({t.evaluation for t in trials if t.evaluation and not t.reused}),
         reused=sum(t.reused for t in trials),
         seconds=(
