@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 ModelName = Annotated[
     str, typer.Argument(help="JOB/12, a fingerprint, efficientnet_b0, a file.json, or a job.")
 ]
+ORIGINS = {
+    "search": ("search", "known"),
+    "family": ("family",),
+    "both": ("search", "known", "family"),
+}
+"""Trials that a front is asked of, by their origin."""
 Where = Annotated[
     list[str] | None, typer.Option("--where", help="A bound, as 'macs <= 3M'; may be repeated.")
 ]
@@ -49,18 +55,23 @@ def pareto(
     ] = "macs",
     y: Annotated[str, typer.Option(help="val_accuracy or test_accuracy.")] = "val_accuracy",
     where: Where = None,
+    of: Annotated[str, typer.Option(help="search, family, or both.")] = "search",
     ties: Annotated[
         bool, typer.Option("--ties", help="Show dominated models within the errors.")
     ] = False,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """The Pareto front of a job's search."""
+    """The Pareto front of a job's search, of its family, or of both where they compare."""
+    from dataclasses import replace
+
     from nas.cli.report import print_front
 
+    if of not in ORIGINS:
+        raise InvalidRequestError(f"`--of` must be one of {', '.join(ORIGINS)}, but got {of!r}.")
     opened = open_store(store)
     row = opened.find_job(job)
-    rows = opened.front(_filter(row, where), (x, y), ties=ties)
+    rows = opened.front(replace(_filter(row, where), origins=ORIGINS[of]), (x, y), ties=ties)
     if as_json:
         print_json([asdict(model) for model in rows])
         return
@@ -69,7 +80,8 @@ def pareto(
             f"Job {row.name} ({row.id}) has no completed trial yet. See: nas status {row.id}"
         )
         return
-    print_front(rows, f"Pareto front of {row.name} ({row.id}), {y} against {x}")
+    whose = "" if of == "search" else f" ({of})"
+    print_front(rows, f"Pareto front of {row.name} ({row.id}){whose}, {y} against {x}")
 
 
 def list_models(

@@ -39,8 +39,8 @@ def show_preview(
             if entry.member is None:
                 errors.print(f"left out: {entry.reason}")
     else:
-        _say_coefficients(scaling)
         members = wanted_members(network, fixed_rule(scaling), scaling, latency_model)
+        _say_coefficients(scaling)
         found = [(member.rule, member) for member in members]
     recipe, throughput = spec.full_recipe, None
     if measured and spec.evaluator.name == "training":
@@ -108,6 +108,7 @@ def _document(rule: str, member: Member, row: PreviewRow) -> dict[str, Any]:
         "latency_ms": member.latency_ms,
         "gap": member.gap,
         "adjusted": list(member.adjusted),
+        "note": member.note,
         "training_memory_bytes": row.training_memory_bytes,
         "training_seconds": row.training_seconds,
         "gpu_hours": row.gpu_hours,

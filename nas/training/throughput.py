@@ -13,7 +13,7 @@ from nas.scaling import Throughput
 from nas.training.train import choose_device
 from search_spaces.architecture import Architecture
 
-WARM_UP_STEPS = 2
+WARM_UP_STEPS = 1
 
 
 def measure_throughput(
