@@ -71,7 +71,8 @@ def pareto(
         raise InvalidRequestError(f"`--of` must be one of {', '.join(ORIGINS)}, but got {of!r}.")
     opened = open_store(store)
     row = opened.find_job(job)
-    rows = opened.front(replace(_filter(row, where), origins=ORIGINS[of]), (x, y), ties=ties)
+    asked = replace(_filter(row, where), origins=ORIGINS[of], mixed=of == "both")
+    rows = opened.front(asked, (x, y), ties=ties)
     if as_json:
         print_json([asdict(model) for model in rows])
         return
@@ -81,6 +82,8 @@ def pareto(
         )
         return
     whose = "" if of == "search" else f" ({of})"
+    if len({model.recipe for model in rows}) > 1:
+        errors.print("These networks were trained by different recipes: the longer has it easier.")
     print_front(rows, f"Pareto front of {row.name} ({row.id}){whose}, {y} against {x}")
 
 
