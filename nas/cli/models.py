@@ -306,7 +306,7 @@ def export(
         deliveries = deliver(
             opened,
             row,
-            take_up_job(row).plan,
+            take_up_job(opened, row).plan,
             architecture,
             formats,
             output,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas import __version__
 from nas.data import ImageData, load_data
@@ -34,8 +34,24 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
     plan = plan_job(spec, artifacts)
-    data = plan.data
-    check_runnable(plan, store.url)
+    check_runnable(plan, store)
+    known = _describe(store, plan)
+    job = store.create_job(
+        spec.name,
+        spec.model_dump(mode="json", exclude_defaults=True),
+        plan.space.to_dict(),
+        objectives=[asdict(objective) for objective in plan.objectives],
+        reference=plan.reference,
+        owner=getpass.getuser(),
+        kind=kind,
+        attributes={"spec_digest": spec.digest, "artifacts": artifacts, **known},
+    )
+    return Started(job=job, plan=plan)
+
+
+def _describe(store: Store, plan: Plan) -> dict[str, Any]:
+    """Put down the recipes and the data set of a job; returns what its row says of them."""
+    spec, data = plan.spec, plan.data
     grid = spec.scaling.grid.recipe if spec.scaling else None
     for recipe in {spec.recipe, spec.full_recipe, grid or spec.recipe}:
         document = recipe.model_dump(mode="json", exclude_defaults=True)
@@ -49,23 +65,11 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
             details={"mean": list(data.mean), "std": list(data.std), "split": data.split},
         )
     )
-    job = store.create_job(
-        spec.name,
-        spec.model_dump(mode="json", exclude_defaults=True),
-        plan.space.to_dict(),
-        objectives=[asdict(objective) for objective in plan.objectives],
-        reference=plan.reference,
-        owner=getpass.getuser(),
-        kind=kind,
-        attributes={
-            "spec_digest": spec.digest,
-            "data_hash": data.content_hash,
-            "artifacts": artifacts,
-            "version": __version__,
-            "reward_target": plan.reward.target,
-        },
-    )
-    return Started(job=job, plan=plan)
+    return {
+        "data_hash": data.content_hash,
+        "version": __version__,
+        "reward_target": plan.reward.target,
+    }
 
 
 def plan_job(spec: JobSpec, artifacts: str) -> Plan:
@@ -73,10 +77,11 @@ def plan_job(spec: JobSpec, artifacts: str) -> Plan:
     return make_plan(spec, load_job_data(spec, artifacts), artifacts)
 
 
-def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
+def take_up_job(store: Store, job: JobRow, spec: JobSpec | None = None) -> Started:
     """The plan of a job that is in the store; its data must be what it was.
 
     Args:
+        store: Where the job lies; one that was submitted is completed there by its first driver.
         spec: In place of the stored one, for a stage that is run again with other settings.
 
     Raises:
@@ -84,8 +89,23 @@ def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
     """
     spec = spec or job_spec(job)
     artifacts = str(job.attributes["artifacts"])
+    if "data_hash" not in job.attributes:
+        return _first_taken_up(store, job, plan_job(spec, artifacts))
     data = load_job_data(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
     return Started(job=job, plan=make_plan(spec, data, artifacts))
+
+
+def _first_taken_up(store: Store, job: JobRow, plan: Plan) -> Started:
+    """A job that was submitted from where its data could not be seen."""
+    check_runnable(plan, store)
+    store.update_job(
+        job.id,
+        reference=plan.reference,
+        attributes=_describe(store, plan),
+        space=plan.space.to_dict(),
+        objectives=[asdict(objective) for objective in plan.objectives],
+    )
+    return Started(job=store.find_job(job.id), plan=plan)
 
 
 def job_spec(job: JobRow) -> JobSpec:
@@ -118,7 +138,7 @@ def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
     return load_data(spec.data, cache=cache, expected_hash=expected_hash)
 
 
-def check_runnable(plan: Plan, store_url: str) -> None:
+def check_runnable(plan: Plan, store: Store) -> None:
     """Refuse a sampler, evaluator or scaling that could only fail later."""
     spec = plan.spec
     for name in spec.search.start_with:
@@ -131,10 +151,10 @@ def check_runnable(plan: Plan, store_url: str) -> None:
     if spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:
-        check_scaling(plan, store_url, spec.scaling)
+        check_scaling(plan, store, spec.scaling)
 
 
-def check_scaling(plan: Plan, store_url: str, spec: ScalingSpec) -> None:
+def check_scaling(plan: Plan, store: Store, spec: ScalingSpec) -> None:
     """Refuse a scaling that no baseline could have, before anything is trained."""
     from nas.jobs.members import make_latency_model, named_baseline
     from nas.scaling import get_rule, parse_factors, parse_target_sets
@@ -147,7 +167,7 @@ def check_scaling(plan: Plan, store_url: str, spec: ScalingSpec) -> None:
         check_rule(spec.baseline)
     else:
         try:
-            baseline = named_baseline(store_url, plan, spec.baseline)
+            baseline = named_baseline(store, plan, spec.baseline)
         except InvalidRequestError as error:
             raise InvalidRequestError(
                 f"`scaling.baseline` must be {', '.join((*RULES, FAMILY))}, 'nearest:400M', "
