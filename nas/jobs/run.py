@@ -20,7 +20,7 @@ from nas.jobs.reporter import Reporter
 from nas.jobs.spec import ExecutionSpec, ScalingSpec
 from nas.jobs.trial_log import StoreLog, log_study
 from nas.scaling import PAPER, Coefficients
-from nas.search.driver import SearchSettings, run_search
+from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations, Finished
 from nas.search.progress import Snapshot
 from nas.search.records import architecture_row, trial_records
@@ -107,7 +107,7 @@ class _Run:
             constraints=plan.constraints,
             reward=plan.reward,
         )
-        run_search(
+        drive(
             settings,
             job_sampler(plan),
             self._evaluations,

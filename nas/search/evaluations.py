@@ -11,16 +11,36 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
 from nas.evaluation import work
 from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
 from nas.search.records import architecture_row, evaluation_row
-from nas.store import EvaluationRow, Store
+from nas.store import ArchitectureRow, EvaluationRow
 from search_spaces.architecture import Architecture
 from search_spaces.space import Option
 
 LEASE_S = 60.0
+
+
+class EvaluationStore(Protocol):
+    """What is needed of a store: evaluations by key, and claims on keys (see `nas.store`)."""
+
+    def evaluation(self, key: str) -> EvaluationRow | None: ...
+
+    def save_evaluation(
+        self, evaluation: EvaluationRow, architecture: ArchitectureRow | None = None
+    ) -> EvaluationRow: ...
+
+    def claim(
+        self, keys: Sequence[str], owner: str, lease_s: float, job: str | None = None
+    ) -> set[str]: ...
+
+    def renew(self, owner: str, lease_s: float) -> int: ...
+
+    def release(self, keys: Sequence[str], owner: str) -> None: ...
+
 
 MakeExecutor = Callable[[Work, OnReport], Executor]
 
@@ -64,7 +84,7 @@ class Evaluations:
 
     def __init__(
         self,
-        store: Store,
+        store: EvaluationStore,
         make_executor: MakeExecutor,
         owner: str,
         job: str | None = None,
@@ -274,7 +294,7 @@ def _outcome(result: Result) -> Outcome:
 class _LeaseKeeper:
     """Renews this driver's claims while it lives, whatever its main thread is busy with."""
 
-    def __init__(self, store: Store, owner: str) -> None:
+    def __init__(self, store: EvaluationStore, owner: str) -> None:
         self._store, self._owner = store, owner
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)

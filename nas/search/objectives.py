@@ -95,14 +95,14 @@ def objective_values(
 
     Args:
         metrics: Costs by name and what the evaluator measured; `accuracy` is its `val_accuracy`.
+        reward: What the objective `reward` means; None where it is a metric like others.
     """
     values = []
     accuracy = metrics.get("val_accuracy", metrics.get("accuracy", math.nan))
     for objective in objectives:
         if objective.metric == "accuracy":
             value = accuracy
-        elif objective.metric == "reward":
-            reward = reward or Reward()
+        elif objective.metric == "reward" and reward is not None:
             value = reward.value(accuracy, metrics.get(reward.metric, math.nan))
         else:
             value = metrics.get(objective.metric, math.nan)
