@@ -18,6 +18,8 @@ from nas.jobs.naming import stored_architecture
 from nas.jobs.plan import Plan, costs_by_name
 from nas.jobs.reporter import Reporter
 from nas.jobs.spec import ExecutionSpec, ScalingSpec
+from nas.jobs.start import JobPlan, Started
+from nas.jobs.table_plan import TablePlan
 from nas.jobs.trial_log import StoreLog, log_study
 from nas.scaling import PAPER, Coefficients
 from nas.search.driver import SearchSettings, drive
@@ -43,7 +45,7 @@ LEASE_S = 60.0
 def run_job(
     store: Store,
     job: JobRow,
-    plan: Plan,
+    plan: JobPlan,
     reporter: Reporter,
     stages: tuple[str, ...] = STAGES,
 ) -> JobRow:
@@ -56,7 +58,10 @@ def run_job(
         InvalidRequestError: If another live driver holds the job.
         NasError: If a stage cannot go on; the job is then failed, with the reason.
     """
-    with driving(store, job, plan.spec.execution) as evaluations:
+    execution = plan.spec.execution
+    if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
+        execution = ExecutionSpec(executor="inline")
+    with driving(store, job, execution) as evaluations:
         run = _Run(store, job, plan, evaluations, reporter)
         if SEARCH in stages:
             run.search()
@@ -90,14 +95,23 @@ class _Run:
     """The stages of one job, with what they share."""
 
     def __init__(
-        self, store: Store, job: JobRow, plan: Plan, evaluations: Evaluations, reporter: Reporter
+        self,
+        store: Store,
+        job: JobRow,
+        plan: JobPlan,
+        evaluations: Evaluations,
+        reporter: Reporter,
     ) -> None:
-        self._store, self._job, self._plan = store, job, plan
+        self._store, self._job, self._any_plan = store, job, plan
         self._evaluations, self._reporter = evaluations, reporter
+
+    @property
+    def _plan(self) -> Plan:
+        return Started(job=self._job, plan=self._any_plan).networks
 
     def search(self) -> None:
         """Run the search to its number of trials."""
-        plan, spec = self._plan, self._plan.spec.search
+        plan, spec = self._any_plan, self._any_plan.spec.search
         earlier = trial_records(self._store.trials(self._job.id, origins=("search", "known")))
         settings = SearchSettings(
             objectives=plan.objectives,
@@ -105,7 +119,7 @@ class _Run:
             trials=spec.trials,
             reference=plan.reference,
             constraints=plan.constraints,
-            reward=plan.reward,
+            reward=plan.reward if isinstance(plan, Plan) else None,
         )
         drive(
             settings,
@@ -242,7 +256,7 @@ def _member_row(number: int, member: FamilyMember, end: Finished) -> MemberRow:
     )
 
 
-def job_sampler(plan: Plan) -> Sampler:
+def job_sampler(plan: JobPlan) -> Sampler:
     """The job's sampler, told what the job's problem is."""
     spec = plan.spec.search
     return make_sampler(spec.sampler.name, plan.problem(), **spec.sampler.options)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nas import __version__
 from nas.data import ImageData, load_data
+from nas.errors import InvalidRequestError
+from nas.jobs.front import table_error
 from nas.jobs.plan import Plan, make_plan
 from nas.jobs.spec import JobSpec, job_from_dict
+from nas.jobs.table_plan import TablePlan, make_table_plan
 from nas.search.samplers import make_sampler
 from nas.store import DatasetRow, JobRow, JobState, RecipeRow
 from search_spaces.published import get_published
@@ -18,12 +22,26 @@ if TYPE_CHECKING:
     from nas.store import Store
 
 
+JobPlan = Plan | TablePlan
+
+
 @dataclass(frozen=True, kw_only=True)
 class Started:
     """A job with its plan."""
 
     job: JobRow
-    plan: Plan
+    plan: JobPlan
+
+    @property
+    def networks(self) -> Plan:
+        """The plan of a job over networks.
+
+        Raises:
+            InvalidRequestError: If it is over a table.
+        """
+        if isinstance(self.plan, TablePlan):
+            raise table_error(f"{self.job.name} ({self.job.id})")
+        return self.plan
 
 
 def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") -> Started:
@@ -32,9 +50,59 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     Raises:
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
-    data = load_job_data(spec, artifacts)
-    plan = make_plan(spec, data, artifacts)
+    plan = make_job_plan(spec, artifacts)
     check_runnable(plan)
+    if isinstance(plan, Plan):
+        _describe(store, plan)
+    job = store.create_job(
+        spec.name,
+        _spec_document(spec),
+        plan.space_document(),
+        objectives=[asdict(objective) for objective in plan.objectives],
+        reference=plan.reference,
+        owner=getpass.getuser(),
+        kind=kind,
+        attributes={
+            "spec_digest": spec.digest,
+            "data_hash": plan.data_hash,
+            "artifacts": artifacts,
+            "version": __version__,
+            **({"reward_target": plan.reward.target} if isinstance(plan, Plan) else {}),
+        },
+    )
+    return Started(job=job, plan=plan)
+
+
+def _spec_document(spec: JobSpec) -> dict[str, Any]:
+    """The job file as it is stored; a table is found again from any folder."""
+    document = spec.model_dump(mode="json", exclude_defaults=True)
+    if spec.evaluator.file is not None:
+        document["evaluator"]["file"] = str(Path(spec.evaluator.file).absolute())
+    return document
+
+
+def make_job_plan(spec: JobSpec, artifacts: str, expected_hash: str | None = None) -> JobPlan:
+    """Work a job file out against its data or its table.
+
+    Raises:
+        InvalidRequestError, SearchSpaceError: If anything in it is wrong, or the data is not
+            what is expected.
+    """
+    if spec.evaluator.name == "table":
+        plan = make_table_plan(spec)
+        if expected_hash is not None and plan.data_hash != expected_hash:
+            raise InvalidRequestError(
+                f"The table {plan.table.name} has changed since this job was started; "
+                f"start a new job with it: --fresh."
+            )
+        return plan
+    data = load_job_data(spec, artifacts, expected_hash)
+    return make_plan(spec, data, artifacts)
+
+
+def _describe(store: Store, plan: Plan) -> None:
+    """Put down what evaluations refer to: the data set and the recipes."""
+    spec, data = plan.spec, plan.data
     grid = spec.scaling.grid.recipe if spec.scaling else None
     for recipe in {spec.recipe, spec.full_recipe, grid or spec.recipe}:
         document = recipe.model_dump(mode="json", exclude_defaults=True)
@@ -48,23 +116,6 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
             details={"mean": list(data.mean), "std": list(data.std), "split": data.split},
         )
     )
-    job = store.create_job(
-        spec.name,
-        spec.model_dump(mode="json", exclude_defaults=True),
-        plan.space.to_dict(),
-        objectives=[asdict(objective) for objective in plan.objectives],
-        reference=plan.reference,
-        owner=getpass.getuser(),
-        kind=kind,
-        attributes={
-            "spec_digest": spec.digest,
-            "data_hash": data.content_hash,
-            "artifacts": artifacts,
-            "version": __version__,
-            "reward_target": plan.reward.target,
-        },
-    )
-    return Started(job=job, plan=plan)
 
 
 def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
@@ -78,8 +129,8 @@ def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
     """
     spec = spec or job_spec(job)
     artifacts = str(job.attributes["artifacts"])
-    data = load_job_data(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
-    return Started(job=job, plan=make_plan(spec, data, artifacts))
+    plan = make_job_plan(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
+    return Started(job=job, plan=plan)
 
 
 def job_spec(job: JobRow) -> JobSpec:
@@ -101,7 +152,7 @@ def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
     return load_data(spec.data, cache=cache, expected_hash=expected_hash)
 
 
-def check_runnable(plan: Plan) -> None:
+def check_runnable(plan: JobPlan) -> None:
     """Refuse a sampler, evaluator or baseline that could only fail later."""
     from nas.studies.baseline import check_rule
 
@@ -113,7 +164,7 @@ def check_runnable(plan: Plan) -> None:
         plan.problem(),
         **spec.search.sampler.options,
     )
-    if spec.evaluator.name == "python":
+    if isinstance(plan, Plan) and spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:
         check_rule(spec.scaling.baseline)

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Report, Work
 from cluster.threads import ThreadExecutor
@@ -19,7 +18,14 @@ from nas.evaluation.contract import EvaluationKey, Outcome
 from nas.evaluation.python import FunctionEvaluator
 from nas.pareto import non_dominated
 from nas.quantity import Bound, parse_bound
-from nas.search.choices import CostFunction, choices_digest, known_costs, read_decisions
+from nas.search.choices import (
+    CostFunction,
+    ManyCosts,
+    choices_digest,
+    known_costs,
+    read_decisions,
+    violation_of,
+)
 from nas.search.driver import Proposal, SearchSettings, drive
 from nas.search.evaluations import Candidate, Evaluations, Finished
 from nas.search.memory import MemoryStore
@@ -27,8 +33,6 @@ from nas.search.records import metrics_of
 from nas.search.samplers import make_sampler
 from nas.search.samplers.contract import ObjectiveSpec, Problem, TrialRecord, TrialState
 from search_spaces.space import Choices, Option, SearchSpace
-
-ManyCosts = Callable[[Sequence[Choices]], Mapping[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,20 +147,6 @@ def pareto_front(trials: Sequence[Trial], objectives: Mapping[str, str]) -> list
         return []
     kept = non_dominated(np.array(points), [o.maximize for o in specs])
     return [trial for trial, keep in zip(done, kept) if keep]
-
-
-def violation_of(
-    bounds: Sequence[Bound], costs: ManyCosts
-) -> Callable[[Sequence[Choices]], NDArray[np.float64]]:
-    """Many choices to how far each is beyond the bounds on known costs, as a `Problem` has it."""
-
-    def violation(choices: Sequence[Choices]) -> NDArray[np.float64]:
-        found, total = costs(choices), np.zeros(len(choices))
-        for bound in bounds:
-            total += [bound.violation(value) for value in found[bound.metric]]
-        return total
-
-    return violation
 
 
 class _Collect:

@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InvalidRequestError
+from nas.quantity import Bound
 from search_spaces.space import Choices, Decision, Option
 
 CostFunction = Callable[[list[dict[str, Option]]], Any]
 """Many choices to one number each."""
+
+ManyCosts = Callable[[Sequence[Choices]], Mapping[str, NDArray[np.float64]]]
+"""Many choices to arrays by metric, as a `Problem` has it."""
 
 
 def read_decisions(space: Mapping[str, Iterable[Any]]) -> tuple[Decision, ...]:
@@ -48,6 +52,20 @@ def known_costs(
         return {name: _numbers(name, f(rows), len(rows)) for name, f in functions.items()}
 
     return costs
+
+
+def violation_of(
+    bounds: Sequence[Bound], costs: ManyCosts
+) -> Callable[[Sequence[Choices]], NDArray[np.float64]]:
+    """Many choices to how far each is beyond the bounds on known costs, as a `Problem` has it."""
+
+    def violation(choices: Sequence[Choices]) -> NDArray[np.float64]:
+        found, total = costs(choices), np.zeros(len(choices))
+        for bound in bounds:
+            total += [bound.violation(value) for value in found[bound.metric]]
+        return total
+
+    return violation
 
 
 def _numbers(name: str, given: Any, count: int) -> NDArray[np.float64]:
