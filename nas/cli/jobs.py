@@ -1,4 +1,4 @@
-"""Commands about jobs: run, search, scale, resume, jobs, status."""
+"""Commands about jobs: run, search, resume, jobs, status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from nas.cli.options import DEFAULT_STORE, JobName, Json, StoreUrl, artifact_location, open_store
 from nas.cli.output import console, errors, print_json, print_table
-from nas.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from nas.jobs.spec import JobSpec
@@ -46,7 +45,6 @@ Workers = Annotated[
 def register(app: typer.Typer) -> None:
     app.command()(run)
     app.command()(search)
-    app.command()(scale)
     app.command()(resume)
     app.command(name="jobs")(list_jobs)
     app.command()(status)
@@ -98,40 +96,6 @@ def search(
     _begin(spec, store, output, fresh, as_json, (SEARCH,))
 
 
-def scale(
-    job: JobName = None,
-    store: StoreUrl = DEFAULT_STORE,
-    output: Output = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="best-reward, knee, nearest:400M, trial:12.")
-    ] = None,
-    coefficients: Annotated[
-        str | None, typer.Option(help="search, paper, or alpha,beta,gamma.")
-    ] = None,
-    phi: Annotated[str | None, typer.Option(help="As 0,1,2.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Grow a family from a finished search."""
-    from nas.jobs.run import SCALE
-    from nas.jobs.spec import job_from_dict
-    from nas.jobs.start import job_spec, take_up_job
-
-    opened = open_store(store)
-    row = opened.find_job(job)
-    spec = job_spec(row)
-    scaling: dict[str, Any] = {} if spec.scaling is None else spec.scaling.model_dump(mode="json")
-    if baseline is not None:
-        scaling["baseline"] = baseline
-    if coefficients is not None:
-        scaling["coefficients"] = _coefficients(coefficients)
-    if phi is not None:
-        scaling["phi"] = [_number(part, "--phi") for part in phi.split(",")]
-    document = {**spec.model_dump(mode="json", exclude_defaults=True), "scaling": scaling}
-    changed = job_from_dict(document, "The flags")
-    started = take_up_job(row, changed)
-    _drive(opened, started, output, as_json, (SCALE,), store)
-
-
 def resume(
     job: JobName = None,
     store: StoreUrl = DEFAULT_STORE,
@@ -139,15 +103,15 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a job that was stopped or killed; nothing that was computed is computed again."""
-    from nas.jobs.run import SEARCH, STAGES
+    from nas.jobs.run import SCALE, SEARCH, STAGES
     from nas.jobs.start import take_up_job
 
     opened = open_store(store)
     row = opened.find_job(job)
     if row.state == "completed":
         errors.print(f"Job {row.name} ({row.id}) is complete; nothing is left to do.")
-    stages = (SEARCH,) if row.kind == "search" else STAGES
-    _drive(opened, take_up_job(row), output, as_json, stages, store)
+    stages = {"search": (SEARCH,), "scale": (SCALE,)}.get(row.kind, STAGES)
+    drive(opened, take_up_job(row), output, as_json, stages, store)
 
 
 def list_jobs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
@@ -272,10 +236,10 @@ def _begin(
     else:
         kind = "search" if stages == ("search",) else "run"
         started = start_job(opened, spec, artifact_location(store_url), kind)
-    _drive(opened, started, output, as_json, stages, store_url)
+    drive(opened, started, output, as_json, stages, store_url)
 
 
-def _drive(
+def drive(
     store: Store,
     started: Started,
     output: Path | None,
@@ -299,21 +263,3 @@ def _drive(
             )
             raise typer.Exit(130) from None
     finish(store, store_url, job, output, as_json)
-
-
-def _coefficients(text: str) -> Any:
-    if text in ("search", "paper"):
-        return text
-    parts = text.split(",")
-    if len(parts) != 3:
-        raise InvalidRequestError(
-            f"`--coefficients` must be search, paper, or alpha,beta,gamma, but got {text!r}."
-        )
-    return dict(zip(("alpha", "beta", "gamma"), (_number(p, "--coefficients") for p in parts)))
-
-
-def _number(text: str, flag: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidRequestError(f"`{flag}` must hold numbers, but got {text!r}.") from None

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.options import DEFAULT_STORE, JobName, Json, StoreUrl, artifact_location, open_store
+from nas.cli.options import (
+    DEFAULT_STORE,
+    JobName,
+    Json,
+    StoreUrl,
+    artifact_location,
+    job_settings,
+    open_store,
+)
 from nas.cli.output import console, duration, errors, percent, print_json, print_table, quantity
 from nas.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from nas.jobs.spec import JobSpec
     from nas.quantity import Bound
     from nas.store import JobRow, Store, TrialRow
     from search_spaces.architecture import Architecture
@@ -21,6 +28,12 @@ if TYPE_CHECKING:
 ModelName = Annotated[
     str, typer.Argument(help="JOB/12, a fingerprint, efficientnet_b0, a file.json, or a job.")
 ]
+ORIGINS = {
+    "search": ("search", "known"),
+    "family": ("family",),
+    "both": ("search", "known", "family"),
+}
+"""Trials that a front is asked of, by their origin."""
 Where = Annotated[
     list[str] | None, typer.Option("--where", help="A bound, as 'macs <= 3M'; may be repeated.")
 ]
@@ -45,21 +58,25 @@ def pareto(
         str | None, typer.Option(help="Metric, such as val_accuracy or test_accuracy.")
     ] = None,
     where: Where = None,
+    of: Annotated[str, typer.Option(help="search, family, or both.")] = "search",
     ties: Annotated[
         bool, typer.Option("--ties", help="Show dominated models within the errors.")
     ] = False,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """The Pareto front of a job's search."""
+    """The Pareto front of a job's search, of its family, or of both where they compare."""
     from nas.cli.report import front_title, print_models
     from nas.jobs.front import front_axes, job_front
 
+    if of not in ORIGINS:
+        raise InvalidRequestError(f"`--of` must be one of {', '.join(ORIGINS)}, but got {of!r}.")
     opened = open_store(store)
     row = opened.find_job(job)
     names, _ = front_axes(row)
     axes = None if x is None and y is None else (x or names[0], y or names[-1])
-    rows = job_front(opened, row, axes, _bounds(row, where), ties=ties)
+    bounds = _bounds(row, where)
+    rows = job_front(opened, row, axes, bounds, ties=ties, origins=ORIGINS[of])
     if as_json:
         print_json([asdict(model) for model in rows])
         return
@@ -69,7 +86,8 @@ def pareto(
         )
         return
     title = front_title(row) if axes is None else f"{axes[1]} against {axes[0]}"
-    print_models(opened, row, rows, f"Pareto front of {row.name} ({row.id}), {title}")
+    whose = "" if of == "search" else f" ({of})"
+    print_models(opened, row, rows, f"Pareto front of {row.name} ({row.id}){whose}, {title}")
 
 
 def list_models(
@@ -270,9 +288,10 @@ def train(
     """Train one network by the full recipe, and measure it."""
     from nas.cli.live import LiveReporter
     from nas.jobs.naming import find_architecture
+    from nas.jobs.spec import JobSpec
     from nas.jobs.train import train_one
 
-    spec = _spec_for(job, file, data, epochs, store)
+    spec = job_settings(job, file, data, epochs, store) or JobSpec(name="train")
     architecture = find_architecture(name, store)
     opened = open_store(store, create=True)
     with LiveReporter() as reporter:
@@ -374,29 +393,6 @@ def _bounds(job: JobRow, where: list[str] | None) -> list[Bound]:
 def _store_exists(url: str) -> bool:
     path = url.removeprefix("sqlite:///")
     return not url.startswith("sqlite:///") or Path(path).exists()
-
-
-def _spec_for(
-    job: str | None, file: Path | None, data: str | None, epochs: int | None, store: str
-) -> JobSpec:
-    from nas.jobs.spec import JobSpec, job_from_dict, load_job
-    from nas.jobs.start import job_spec
-
-    if job is not None and file is not None:
-        raise InvalidRequestError("`--job` and `--file` must not be given together.")
-    if file is not None:
-        spec = load_job(file)
-    elif job is not None:
-        spec = job_spec(open_store(store).find_job(job))
-    else:
-        spec = JobSpec(name="train")
-    document = spec.model_dump(mode="json", exclude_defaults=True)
-    if data is not None:
-        document["data"] = {"source": data}
-    if epochs is not None:
-        recipe = spec.full_recipe.model_dump(mode="json", exclude_defaults=True)
-        document["final_recipe"] = {**recipe, "epochs": epochs}
-    return job_from_dict(document, "The flags")
 
 
 def _to_export(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from nas.jobs.spec import JobSpec
     from nas.store import Store
 
 DEFAULT_STORE = "sqlite:///nas.db"
@@ -36,3 +38,45 @@ def artifact_location(store_url: str) -> str:
     path = store_url.removeprefix("sqlite:///")
     folder = os.path.dirname(path) if store_url.startswith("sqlite:///") else ""
     return os.path.abspath(os.path.join(folder, "nas-artifacts"))
+
+
+def job_settings(
+    job: str | None,
+    file: Path | None,
+    data: str | None,
+    epochs: int | None,
+    store: str,
+    executor: str | None = None,
+    workers: int | None = None,
+) -> JobSpec | None:
+    """Data and recipe by the flags that train one network; None where none was given.
+
+    Raises:
+        InvalidRequestError: If the flags don't go together.
+    """
+    from nas.errors import InvalidRequestError
+
+    if job is not None and file is not None:
+        raise InvalidRequestError("`--job` and `--file` must not be given together.")
+    if job is None and file is None and data is None and epochs is None:
+        return None
+    from nas.jobs.spec import JobSpec, job_from_dict, load_job
+    from nas.jobs.start import job_spec
+
+    if file is not None:
+        spec = load_job(file)
+    elif job is not None:
+        spec = job_spec(open_store(store).find_job(job))
+    else:
+        spec = JobSpec(name="job")
+    document = spec.model_dump(mode="json", exclude_defaults=True)
+    if data is not None:
+        document["data"] = {"source": data}
+    if epochs is not None:
+        recipe = spec.full_recipe.model_dump(mode="json", exclude_defaults=True)
+        document["final_recipe"] = {**recipe, "epochs": epochs}
+    execution = {"executor": executor, "workers": workers}
+    given = {key: value for key, value in execution.items() if value is not None}
+    if given:
+        document["execution"] = {**document.get("execution", {}), **given}
+    return job_from_dict(document, "The flags")

@@ -10,6 +10,7 @@ from nas.cli.options import DEFAULT_STORE
 from nas.cli.output import console, duration, percent, print_json, print_table, quantity
 
 if TYPE_CHECKING:
+    from nas.jobs.compare import Compared
     from nas.jobs.summary import Summary
     from nas.store import JobRow, ModelRow, Store
 
@@ -47,8 +48,9 @@ def print_summary(store: Store, summary: Summary, state: str | None = None) -> N
     from nas.jobs.front import is_over_table
 
     job = summary.job
-    counts = ", ".join(f"{n} {name}" for name, n in sorted(summary.states.items())) or "none yet"
-    console.print(f"\nJob {job.name} ({job.id}), {state or job.state}: trials {counts}.")
+    counts = ", ".join(f"{n} {name}" for name, n in sorted(summary.states.items()))
+    trials = f": trials {counts}" if counts else ": no search trials" * (job.kind != "scale")
+    console.print(f"\nJob {job.name} ({job.id}), {state or job.state}{trials}.")
     if job.message:
         console.print(f"Reason: {job.message}")
     what = "Rows looked up" if is_over_table(job) else "Networks trained"
@@ -61,6 +63,8 @@ def print_summary(store: Store, summary: Summary, state: str | None = None) -> N
         print_models(store, job, summary.front, title)
     if summary.family is not None:
         _print_family(summary)
+    if summary.comparison:
+        print_comparison(summary.comparison)
 
 
 def front_title(job: JobRow) -> str:
@@ -138,7 +142,10 @@ def shown_choices(choices: Mapping[str, Any]) -> str:
 def _print_family(summary: Summary) -> None:
     family = summary.family
     assert family is not None
-    c = family.coefficients
+    how = family.details.get("baseline_rule", "")
+    trial = family.details.get("baseline_trial")
+    named = {"alpha": "depth", "beta": "width", "gamma": "resolution"}
+    values = ", ".join(f"{n} {v:g} ({named.get(n, n)})" for n, v in family.coefficients.items())
     print_table(
         ("member", "px", "val accuracy", "test accuracy", "MACs", "parameters", "fingerprint"),
         [
@@ -153,14 +160,41 @@ def _print_family(summary: Summary) -> None:
             )
             for member, row in zip(family.members, summary.members)
         ],
-        title=(
-            f"\nFamily of trial {family.details.get('baseline_trial')}: "
-            f"alpha {c['alpha']:g} (depth), beta {c['beta']:g} (width), "
-            f"gamma {c['gamma']:g} (resolution)"
-        ),
+        title=f"\nFamily of {how if trial is None else f'trial {trial}'}, "
+        f"rule {family.rule}{': ' if values else ''}{values}",
     )
     if summary.chosen is not None:
         console.print("* best on validation; its test accuracy was not used to choose it")
+
+
+def print_comparison(compared: Sequence[Compared]) -> None:
+    """Rules at equal cost: both kinds of error, of sampling and between seeds."""
+    print_table(
+        ("rule", "target", "depth", "width", "px", "MACs", "parameters", "val accuracy",
+         "test accuracy", "sampling", "seeds", "n"),
+        [
+            (
+                c.rule,
+                c.member.name,
+                c.member.multipliers.get("depth"),
+                c.member.multipliers.get("width"),
+                c.member.resolution,
+                quantity(c.member.macs),
+                quantity(c.member.parameters),
+                percent(c.val.mean) if c.val else "-",
+                percent(c.test.mean) if c.test else "-",
+                f"±{100 * c.test.sampling_error:.2f}" if c.test else "-",
+                f"±{100 * c.test.seed_error:.2f}" if c.test and c.test.seeds > 1 else "-",
+                c.test.seeds if c.test else 0,
+            )
+            for c in compared
+        ],
+        title="\nScaling rules at equal cost",
+    )  # fmt: skip
+    console.print(
+        "sampling: one standard error of a test part of this size; seeds: of the mean over n "
+        "trainings. Depth and width are the rule's factors before rounding."
+    )
 
 
 def _export(store: Store, summary: Summary, formats: Sequence[str], directory: Path) -> list[Path]:
@@ -206,7 +240,8 @@ def _print_files(
         console.print(f"  {path.name}")
     console.print(f"  and {', '.join(p.name for p in pictures if p.suffix == '.png')} (.svg too)")
     console.print("\nGo on with:")
-    console.print(f"  nas pareto {summary.job.id}{option}")
+    if summary.front:
+        console.print(f"  nas pareto {summary.job.id}{option}")
     if summary.chosen is not None:
         console.print(f"  nas export {summary.job.id} --format onnx -o {directory}{option}")
     if exports:

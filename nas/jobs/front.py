@@ -10,6 +10,7 @@ from nas.errors import InvalidRequestError
 from nas.quantity import Bound
 from nas.store import Filter, JobRow, ModelRow, Store
 
+SEARCHED = ("search", "known")
 ACCURACY = {"accuracy": "val_accuracy"}
 COLUMNS = (
     *("val_accuracy", "test_accuracy", "seconds"),
@@ -90,11 +91,13 @@ def job_front(
     bounds: Sequence[Bound] = (),
     *,
     ties: bool = False,
+    origins: tuple[str, ...] | None = SEARCHED,
 ) -> list[ModelRow]:
     """The non-dominated models of a job's search, the best by the first metric first.
 
     Args:
         metrics: In place of the job's objectives.
+        origins: Of which of its trials.
     """
     names, directions = front_axes(job)
     if metrics is not None:
@@ -102,7 +105,8 @@ def job_front(
         names = tuple(ACCURACY.get(name, name) for name in metrics)
         directions = tuple(known.get(n, n.endswith("accuracy")) for n in names)
     if not is_over_table(job):
-        return store.front(_filter(job, bounds), names, directions, ties=ties)
+        where = replace(_filter(job, bounds), origins=origins)
+        return store.front(where, names, directions, ties=ties)
     rows = [row for row in store.models(Filter(job=job.id)) if _within(row, bounds)]
     return _front_of(job, rows, names, directions)
 

@@ -6,8 +6,16 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas.jobs.front import ACCURACY, front_axes, is_over_table, job_front, job_models, value_of
-from nas.jobs.summary import SEARCHED, Summary
+from nas.jobs.front import (
+    ACCURACY,
+    SEARCHED,
+    front_axes,
+    is_over_table,
+    job_front,
+    job_models,
+    value_of,
+)
+from nas.jobs.summary import Summary
 from nas.plots import (
     FamilyPoint,
     Figure,
@@ -21,8 +29,9 @@ from nas.plots import (
 from nas.search.progress import RunningFront
 from nas.search.samplers.contract import ObjectiveSpec
 from nas.store import Filter, ModelRow, Store
+from nas.studies.comparison import BASELINE
 
-KINDS = ("front", "family", "progress")
+KINDS = ("front", "family", "progress", "comparison")
 
 
 def job_figure(store: Store, summary: Summary, kind: str, metric: str | None = None) -> Figure:
@@ -32,6 +41,8 @@ def job_figure(store: Store, summary: Summary, kind: str, metric: str | None = N
     if is_over_table(summary.job):
         return _front_of_choices(store, summary, metric)
     metric = metric or "macs"
+    if kind == "comparison":
+        return _comparison(summary, metric)
     if kind == "family":
         return family_figure(_family(summary, metric, "test_accuracy"), x_metric=metric)
     searched = store.models(Filter(job=summary.job.id, origins=SEARCHED))
@@ -99,7 +110,7 @@ def write_pictures(
     """Write every picture of a job in every format."""
     paths = []
     for kind in KINDS:
-        if kind == "family" and summary.family is None:
+        if not _has(summary, kind):
             continue
         figure = job_figure(store, summary, kind)
         for suffix in suffixes:
@@ -110,13 +121,46 @@ def write_pictures(
     return paths
 
 
+def _has(summary: Summary, kind: str) -> bool:
+    if kind == "family":
+        return summary.family is not None
+    if kind == "comparison":
+        return bool(summary.comparison)
+    return bool(summary.states)
+
+
+def _comparison(summary: Summary, metric: str) -> Figure:
+    """One line a rule, each beginning at the baseline; Figure 8 of arXiv 1905.11946."""
+    rules = list(dict.fromkeys(c.rule for c in summary.comparison if c.rule != BASELINE))
+    points = [
+        FamilyPoint(
+            name=f"{compared.rule}, {compared.member.name}",
+            phi=None,
+            x=_number(getattr(compared.member, metric)),
+            y=compared.test.mean,
+            y_error=compared.test.sampling_error
+            if math.isnan(compared.test.seed_error)
+            else compared.test.seed_error,
+            group=rule,
+        )
+        for rule in rules
+        for compared in summary.comparison
+        if compared.rule in (rule, BASELINE) and compared.test is not None
+    ]
+    return family_figure(
+        points,
+        x_metric=metric,
+        title=f"{summary.job.name}: scaling rules at equal cost",
+    )
+
+
 def _family(summary: Summary, metric: str, accuracy: str) -> list[FamilyPoint]:
     if summary.family is None:
         return []
     return [
         FamilyPoint(
             name=member.name,
-            phi=member.phi if member.phi is not None else math.nan,
+            phi=member.phi,
             x=_number(getattr(row, metric)),
             y=_number(getattr(row, accuracy)),
             y_error=_number(getattr(row, f"{accuracy}_se")),

@@ -8,31 +8,23 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from typing import Any
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
-from nas.cost import count
 from nas.errors import InvalidRequestError
-from nas.jobs.naming import stored_architecture
-from nas.jobs.plan import Plan, costs_by_name
+from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
-from nas.jobs.spec import ExecutionSpec, ScalingSpec
+from nas.jobs.scale import run_scaling
+from nas.jobs.spec import ExecutionSpec
+from nas.jobs.stage import Stage
 from nas.jobs.start import JobPlan, Started
 from nas.jobs.table_plan import TablePlan
-from nas.jobs.trial_log import StoreLog, log_study
-from nas.scaling import PAPER, Coefficients
+from nas.jobs.trial_log import StoreLog
 from nas.search.driver import SearchSettings, drive
-from nas.search.evaluations import Evaluations, Finished
-from nas.search.progress import Snapshot
-from nas.search.records import architecture_row, trial_records
+from nas.search.evaluations import Evaluations
+from nas.search.records import trial_records
 from nas.search.samplers import make_sampler
 from nas.search.samplers.contract import Sampler
-from nas.store import Filter, JobRow, JobState, MemberRow, Store
-from nas.studies.baseline import FrontMember, choose_baseline
-from nas.studies.coefficients import ScaledNetwork, grid_candidates, search_coefficients
-from nas.studies.family import FamilyMember, family_members, train_family
-from search_spaces.architecture import Architecture
+from nas.store import JobRow, JobState, Store
 from search_spaces.membership import nearest
 from search_spaces.published import get_published
 from search_spaces.space import Choices
@@ -62,11 +54,14 @@ def run_job(
     if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
         execution = ExecutionSpec(executor="inline")
     with driving(store, job, execution) as evaluations:
-        run = _Run(store, job, plan, evaluations, reporter)
         if SEARCH in stages:
-            run.search()
+            run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
-            run.scale(plan.spec.scaling)
+            networks = Started(job=job, plan=plan).networks
+            stage = Stage(
+                store=store, job=job, plan=networks, evaluations=evaluations, reporter=reporter
+            )
+            run_scaling(stage, plan.spec.scaling)
     return store.find_job(job.id)
 
 
@@ -91,169 +86,39 @@ def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Eva
         store.set_job_state(job.id, JobState.COMPLETED)
 
 
-class _Run:
-    """The stages of one job, with what they share."""
-
-    def __init__(
-        self,
-        store: Store,
-        job: JobRow,
-        plan: JobPlan,
-        evaluations: Evaluations,
-        reporter: Reporter,
-    ) -> None:
-        self._store, self._job, self._any_plan = store, job, plan
-        self._evaluations, self._reporter = evaluations, reporter
-
-    @property
-    def _plan(self) -> Plan:
-        return Started(job=self._job, plan=self._any_plan).networks
-
-    def search(self) -> None:
-        """Run the search to its number of trials."""
-        plan, spec = self._any_plan, self._any_plan.spec.search
-        earlier = trial_records(self._store.trials(self._job.id, origins=("search", "known")))
-        settings = SearchSettings(
-            objectives=plan.objectives,
-            propose=plan.propose,
-            trials=spec.trials,
-            reference=plan.reference,
-            constraints=plan.constraints,
-            reward=plan.reward if isinstance(plan, Plan) else None,
-        )
-        drive(
-            settings,
-            job_sampler(plan),
-            self._evaluations,
-            StoreLog(self._store, self._job.id),
-            earlier,
-            self._known(spec.start_with) if not earlier else (),
-            self._reporter.progress,
-        )
-
-    def _known(self, names: tuple[str, ...]) -> list[Choices]:
-        found: list[Choices] = []
-        for name in names:
-            choices, distance = nearest(self._plan.space, get_published(name))
-            where = "a member" if distance == 0 else f"the nearest member is {distance:g} away"
-            self._reporter.note(f"{name}: {where} of space {self._plan.space.name}")
-            found.append(choices)
-        return found
-
-    def scale(self, spec: ScalingSpec) -> None:
-        """Choose the baseline, find its coefficients, train the family."""
-        baseline = choose_baseline(self.front(), spec.baseline, self._plan.reward)
-        self._reporter.note(
-            f"baseline: trial {baseline.trial}, {baseline.accuracy:.1%} validation accuracy, "
-            f"{baseline.costs['macs']:,.0f} MACs ({spec.baseline})"
-        )
-        coefficients = self._coefficients(baseline.architecture, spec)
-        self._reporter.note(
-            f"coefficients: alpha {coefficients.depth:g} (depth), beta {coefficients.width:g} "
-            f"(width), gamma {coefficients.resolution:g} (resolution)"
-        )
-        self._family(baseline, coefficients, spec)
-
-    def front(self) -> list[FrontMember]:
-        """The front of this job's search, by cost and validation accuracy."""
-        metric = self._plan.reward.metric
-        rows = self._store.front(Filter(job=self._job.id), (metric, "val_accuracy"))
-        members = []
-        for row in rows:
-            if row.architecture is None or row.trial is None:
-                continue
-            architecture = stored_architecture(self._store, row.architecture)
-            members.append(
-                FrontMember(
-                    architecture=architecture,
-                    trial=row.trial,
-                    accuracy=row.val_accuracy or 0.0,
-                    accuracy_se=row.val_accuracy_se or 0.0,
-                    costs=costs_by_name(count(architecture)),
-                )
-            )
-        return members
-
-    def _coefficients(self, baseline: Architecture, spec: ScalingSpec) -> Coefficients:
-        if spec.coefficients == "paper":
-            return PAPER
-        if spec.coefficients != "search":
-            given = spec.coefficients
-            return Coefficients(depth=given.alpha, width=given.beta, resolution=given.gamma)
-        grid, plan = spec.grid, self._plan
-        networks = grid_candidates(
-            baseline, candidates=grid.candidates, step=grid.step, tolerance=grid.tolerance
-        )
-        recipe = grid.recipe or plan.spec.recipe
-        with self._study("coefficients", networks) as on_end:
-            chosen, _ = search_coefficients(
-                networks,
-                lambda architecture: plan.candidate(architecture, recipe),
-                self._evaluations,
-                on_end,
-            )
-        return chosen
-
-    def _family(self, baseline: FrontMember, base: Coefficients, spec: ScalingSpec) -> None:
-        plan = self._plan
-        members = family_members(baseline.architecture, base, spec.phi)
-        with self._study("family", members) as on_end:
-            ends = train_family(
-                members,
-                lambda architecture: plan.candidate(architecture, plan.spec.full_recipe),
-                self._evaluations,
-                on_end,
-            )
-        self._store.save_family(
-            self._job.id,
-            "family",
-            baseline=baseline.architecture.fingerprint,
-            rule="compound",
-            coefficients={"alpha": base.depth, "beta": base.width, "gamma": base.resolution},
-            rows=[_member_row(i, m, end) for i, (m, end) in enumerate(zip(members, ends))],
-            details={"baseline_trial": baseline.trial, "baseline_rule": spec.baseline},
-        )
-
-    @contextlib.contextmanager
-    def _study(
-        self, origin: str, networks: list[ScaledNetwork] | list[FamilyMember]
-    ) -> Iterator[Callable[[int, Finished], None]]:
-        """Put a study's networks down as trials, and hear their ends."""
-        end = log_study(
-            self._store,
-            self._job.id,
-            origin,
-            [(_named(network), architecture_row(network.architecture)) for network in networks],
-        )
-        done = 0
-        self._reporter.progress(Snapshot(stage=origin, done=0, total=len(networks)))
-
-        def on_end(place: int, finished: Finished) -> None:
-            nonlocal done
-            done += 1
-            end(place, finished)
-            self._reporter.progress(Snapshot(stage=origin, done=done, total=len(networks)))
-
-        yield on_end
-
-
-def _named(network: ScaledNetwork | FamilyMember) -> dict[str, Any]:
-    choices: dict[str, Any] = asdict(network.coefficients)
-    if isinstance(network, FamilyMember):
-        choices["phi"] = network.phi
-    return choices
-
-
-def _member_row(number: int, member: FamilyMember, end: Finished) -> MemberRow:
-    return MemberRow(
-        number=number,
-        architecture=member.architecture.fingerprint,
-        name=f"phi {member.phi:g}",
-        phi=member.phi,
-        multipliers=asdict(member.coefficients),
-        evaluation=end.evaluation.key if end.evaluation else None,
-        details={} if end.evaluation else {"reason": end.reason},
+def run_trials(
+    store: Store, job: JobRow, plan: JobPlan, evaluations: Evaluations, reporter: Reporter
+) -> None:
+    """Run a job's search to its number of trials."""
+    spec = plan.spec.search
+    earlier = trial_records(store.trials(job.id, origins=("search", "known")))
+    settings = SearchSettings(
+        objectives=plan.objectives,
+        propose=plan.propose,
+        trials=spec.trials,
+        reference=plan.reference,
+        constraints=plan.constraints,
+        reward=plan.reward if isinstance(plan, Plan) else None,
     )
+    drive(
+        settings,
+        job_sampler(plan),
+        evaluations,
+        StoreLog(store, job.id),
+        earlier,
+        _known(plan, spec.start_with, reporter) if isinstance(plan, Plan) and not earlier else (),
+        reporter.progress,
+    )
+
+
+def _known(plan: Plan, names: tuple[str, ...], reporter: Reporter) -> list[Choices]:
+    found: list[Choices] = []
+    for name in names:
+        choices, distance = nearest(plan.space, get_published(name))
+        where = "a member" if distance == 0 else f"the nearest member is {distance:g} away"
+        reporter.note(f"{name}: {where} of space {plan.space.name}")
+        found.append(choices)
+    return found
 
 
 def job_sampler(plan: JobPlan) -> Sampler:

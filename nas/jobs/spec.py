@@ -74,23 +74,51 @@ class Coefficients(_Part):
 
 
 class GridSpec(_Part):
-    """The grid search for the coefficients at phi = 1."""
+    """The grid search for the coefficients at phi = 1: all briefly, the best by the full recipe."""
 
     candidates: int = Field(6, ge=1, le=1_000, description="trained, the paper's among them")
+    cost: Literal["nominal", "macs", "parameters", "activations", "memory_bytes", "latency_ms"] = (
+        Field("nominal", description="what is multiplied; nominal: alpha * beta^2 * gamma^2")
+    )
+    factor: float = Field(2.0, gt=1.0, le=16.0)
     step: float = Field(0.05, gt=0.0, le=0.5)
-    tolerance: float = Field(0.1, gt=0.0, le=0.5, description="of alpha * beta^2 * gamma^2 to 2")
+    tolerance: float = Field(0.1, gt=0.0, le=0.5, description="relative distance from `factor`")
+    alphas: tuple[float, ...] | None = None
+    betas: tuple[float, ...] | None = None
+    gammas: tuple[float, ...] | None = None
     recipe: Recipe | None = Field(None, description="in place of the job's `recipe`")
 
 
+class LatencySpec(_Part):
+    """A table of block latencies: what `latency_ms` means without a device."""
+
+    table: str = Field(description="CSV: hw_in, cin, cout, expand, stride, k, se, and a column")
+    column: str
+    fixed_ms: float = Field(0.0, ge=0.0, description="of stem, head and the call")
+
+
+class CompareSpec(_Part):
+    """Rules against each other at the same targets."""
+
+    rules: tuple[str, ...] = ("compound", "width", "depth", "resolution")
+    seeds: int = Field(3, ge=1, le=100)
+
+
 class ScalingSpec(_Part):
-    """The baseline, its coefficients, and the family."""
+    """The baseline, its coefficients, and the family; `targets` or `factors` in place of phi."""
 
     baseline: str = Field(
-        "best-reward", description="best-reward, knee, nearest:400M, or a trial as JOB/12"
+        "best-reward",
+        description="best-reward, knee, nearest:400M, trial:12, family, or a network's name",
     )
+    rule: str = "compound"
     coefficients: Literal["search", "paper"] | Coefficients = "search"
     grid: GridSpec = GridSpec()
     phi: tuple[float, ...] = (0.0, 1.0, 2.0)
+    targets: tuple[str, ...] = Field((), description="as 'macs<=1.2G' or '2x,4x'")
+    factors: tuple[str, ...] = Field((), description="as 'width=0.75,resolution=160'")
+    latency: LatencySpec | None = None
+    compare: CompareSpec | None = None
 
     @field_validator("phi")
     @classmethod
@@ -263,4 +291,9 @@ def _resolve_paths(job: JobSpec, folder: Path) -> JobSpec:
     if job.evaluator.file is not None:
         here = folder / Path(job.evaluator.file).expanduser()
         updates["evaluator"] = job.evaluator.model_copy(update={"file": str(here)})
+    latency = job.scaling.latency if job.scaling else None
+    if job.scaling is not None and latency is not None:
+        table = str(folder / Path(latency.table).expanduser())
+        moved = latency.model_copy(update={"table": table})
+        updates["scaling"] = job.scaling.model_copy(update={"latency": moved})
     return job.model_copy(update=updates)

@@ -12,7 +12,7 @@ from nas.data import ImageData, load_data
 from nas.errors import InvalidRequestError
 from nas.jobs.front import table_error
 from nas.jobs.plan import Plan, make_plan
-from nas.jobs.spec import JobSpec, job_from_dict
+from nas.jobs.spec import JobSpec, ScalingSpec, job_from_dict
 from nas.jobs.table_plan import TablePlan, make_table_plan
 from nas.search.samplers import make_sampler
 from nas.store import DatasetRow, JobRow, JobState, RecipeRow
@@ -39,9 +39,7 @@ class Started:
         Raises:
             InvalidRequestError: If it is over a table.
         """
-        if isinstance(self.plan, TablePlan):
-            raise table_error(f"{self.job.name} ({self.job.id})")
-        return self.plan
+        return _networks(self.plan, f"{self.job.name} ({self.job.id})")
 
 
 def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") -> Started:
@@ -50,8 +48,8 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     Raises:
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
-    plan = make_job_plan(spec, artifacts)
-    check_runnable(plan)
+    plan = plan_job(spec, artifacts)
+    check_runnable(plan, store.url)
     if isinstance(plan, Plan):
         _describe(store, plan)
     job = store.create_job(
@@ -81,8 +79,8 @@ def _spec_document(spec: JobSpec) -> dict[str, Any]:
     return document
 
 
-def make_job_plan(spec: JobSpec, artifacts: str, expected_hash: str | None = None) -> JobPlan:
-    """Work a job file out against its data or its table.
+def plan_job(spec: JobSpec, artifacts: str, expected_hash: str | None = None) -> JobPlan:
+    """A job's plan, with or without a job: the file against its data or its table.
 
     Raises:
         InvalidRequestError, SearchSpaceError: If anything in it is wrong, or the data is not
@@ -98,6 +96,17 @@ def make_job_plan(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
         return plan
     data = load_job_data(spec, artifacts, expected_hash)
     return make_plan(spec, data, artifacts)
+
+
+def network_plan(spec: JobSpec, artifacts: str) -> Plan:
+    """The plan of a job over networks, before there is a job."""
+    return _networks(plan_job(spec, artifacts), spec.name)
+
+
+def _networks(plan: JobPlan, name: str) -> Plan:
+    if isinstance(plan, TablePlan):
+        raise table_error(name)
+    return plan
 
 
 def _describe(store: Store, plan: Plan) -> None:
@@ -129,13 +138,24 @@ def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
     """
     spec = spec or job_spec(job)
     artifacts = str(job.attributes["artifacts"])
-    plan = make_job_plan(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
+    plan = plan_job(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
     return Started(job=job, plan=plan)
 
 
 def job_spec(job: JobRow) -> JobSpec:
-    """The job file as it was stored."""
-    return job_from_dict(dict(job.spec), f"Job {job.name} ({job.id})")
+    """The job file as it was stored, with the scaling that was asked of it last."""
+    document = dict(job.spec)
+    if "scaling" in job.attributes:
+        document["scaling"] = job.attributes["scaling"]
+    return job_from_dict(document, f"Job {job.name} ({job.id})")
+
+
+def change_scaling(store: Store, job: JobRow, spec: JobSpec) -> JobRow:
+    """Have a job scale by another specification from now on, also when it is taken up again."""
+    assert spec.scaling is not None
+    scaling = spec.scaling.model_dump(mode="json", exclude_defaults=True)
+    store.update_job(job.id, attributes={"scaling": scaling})
+    return store.find_job(job.id)
 
 
 def find_same(store: Store, spec: JobSpec) -> JobRow | None:
@@ -152,10 +172,8 @@ def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
     return load_data(spec.data, cache=cache, expected_hash=expected_hash)
 
 
-def check_runnable(plan: JobPlan) -> None:
-    """Refuse a sampler, evaluator or baseline that could only fail later."""
-    from nas.studies.baseline import check_rule
-
+def check_runnable(plan: JobPlan, store_url: str) -> None:
+    """Refuse a sampler, evaluator or scaling that could only fail later."""
     spec = plan.spec
     for name in spec.search.start_with:
         get_published(name)
@@ -164,7 +182,43 @@ def check_runnable(plan: JobPlan) -> None:
         plan.problem(),
         **spec.search.sampler.options,
     )
-    if isinstance(plan, Plan) and spec.evaluator.name == "python":
+    if isinstance(plan, TablePlan):
+        return
+    if spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:
-        check_rule(spec.scaling.baseline)
+        check_scaling(plan, store_url, spec.scaling)
+
+
+def check_scaling(plan: Plan, store_url: str, spec: ScalingSpec) -> None:
+    """Refuse a scaling that no baseline could have, before anything is trained."""
+    from nas.jobs.members import make_latency_model, named_baseline
+    from nas.scaling import get_rule, parse_factors, parse_target_sets
+    from nas.scaling.target import LATENCY
+    from nas.studies.baseline import FAMILY, RULES, check_rule, is_front_rule
+    from nas.studies.coefficients import cost_function
+
+    baseline = get_published("efficientnet_b0")  # for the form of targets, any will do
+    if is_front_rule(spec.baseline):
+        check_rule(spec.baseline)
+    else:
+        try:
+            baseline = named_baseline(store_url, plan, spec.baseline)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(
+                f"`scaling.baseline` must be {', '.join((*RULES, FAMILY))}, 'nearest:400M', "
+                f"'trial:12' or a network, but got {spec.baseline!r}: {error}"
+            ) from None
+    for name in (spec.rule, *(spec.compare.rules if spec.compare else ())):
+        get_rule(name)
+    latency_model = make_latency_model(spec)
+    if spec.coefficients == "search" and spec.rule == "compound":
+        cost_function(spec.grid.cost, latency_model)
+    sets = parse_target_sets(spec.targets, baseline) if spec.targets else []
+    for text in spec.factors:
+        parse_factors(text, baseline)
+    if latency_model is None and any(t.metric == LATENCY for targets in sets for t in targets):
+        raise InvalidRequestError(
+            "A target on latency_ms needs a table of block latencies: give --latency FILE:COLUMN, "
+            "or `scaling.latency` in the job file."
+        )

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nas.jobs.front import job_front
+from nas.jobs.compare import Compared, read_comparison
+from nas.jobs.front import SEARCHED, job_front
 from nas.search.progress import RunningFront
 from nas.search.samplers.contract import ObjectiveSpec
 from nas.store import FamilyRow, Filter, JobRow, ModelRow, Store, TrialRow
-
-SEARCHED = ("search", "known")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +33,7 @@ class Summary:
     family: FamilyRow | None
     chosen: ModelRow | None
     members: tuple[ModelRow | None, ...]
+    comparison: tuple[Compared, ...]
     trained: int
     reused: int
     seconds: float
@@ -49,6 +49,7 @@ class Summary:
             "hypervolume": self.hypervolume,
             "family": None if self.family is None else asdict(self.family),
             "chosen": None if self.chosen is None else asdict(self.chosen),
+            "comparison": [asdict(compared) for compared in self.comparison],
             "trained": self.trained,
             "reused": self.reused,
             "seconds": self.seconds,
@@ -60,7 +61,7 @@ def summarise(store: Store, job: JobRow) -> Summary:
     trials = store.trials(job.id)
     searched = [t for t in trials if t.origin in SEARCHED]
     models = {row.evaluation: row for row in store.models(Filter(job=job.id, origins=None))}
-    families = store.families(job.id)
+    families = [f for f in store.families(job.id) if not f.details.get("comparison")]
     family = families[-1] if families else None
     members = tuple(models.get(m.evaluation or "") for m in family.members) if family else ()
     states: dict[str, int] = {}
@@ -76,6 +77,7 @@ def summarise(store: Store, job: JobRow) -> Summary:
         family=family,
         chosen=choose_member(members),
         members=members,
+        comparison=tuple(read_comparison(store, job)),
         trained=len({t.evaluation for t in trials if t.evaluation and not t.reused}),
         reused=sum(t.reused for t in trials),
         seconds=(

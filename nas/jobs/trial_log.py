@@ -61,13 +61,16 @@ def log_study(
 ) -> Callable[[int, Finished], None]:
     """Put a study's networks down as trials; returns what to call with each one's end.
 
-    A study that goes on after a kill finds its trials by their networks and adds only new ones.
+    A study that goes on after a kill finds its trials by their networks (and by the seed among
+    their choices) and adds only new ones.
     """
-    there = {(row.architecture, row.origin): row.number for row in store.trials(job)}
+    rows = store.trials(job)
+    there = {(row.architecture, row.origin, row.choices.get("seed")): row.number for row in rows}
+    known = {row.number: row.evaluation for row in rows if row.evaluation is not None}
     free = max(there.values(), default=-1) + 1
     numbers, new = [], []
     for choices, architecture in networks:
-        place = (architecture.fingerprint, origin)
+        place = (architecture.fingerprint, origin, choices.get("seed"))
         if place not in there:
             there[place] = free
             new.append(
@@ -85,6 +88,8 @@ def log_study(
 
     def on_end(place: int, finished: Finished) -> None:
         evaluation = finished.evaluation
+        if evaluation is not None and known.get(numbers[place]) == evaluation.key:
+            return  # as it was; it is not the less computed for being read again
         accuracy = evaluation.val_accuracy if evaluation else None
         store.finish_trial(
             job,

@@ -30,7 +30,8 @@ class FamilyPoint:
     """One member of a family.
 
     Args:
-        phi: Its compound coefficient; the baseline has 0.
+        phi: Its compound coefficient; the baseline has 0. None for a member without one, which
+            then has no label.
         x: Its cost, in the unit of the figure's `x_metric`.
         y, y_error: Its accuracy and one standard error of it, as shares (0 to 1).
         group: The scaling rule that made it; a figure has one line a group.
@@ -38,7 +39,7 @@ class FamilyPoint:
     """
 
     name: str
-    phi: float
+    phi: float | None
     x: float
     y: float
     y_error: float = 0.0
@@ -88,7 +89,7 @@ def family_series(
             label=group,
             marks=tuple(
                 _mark(p, cost, accuracy)
-                for p in sorted((p for p in points if p.group == group), key=lambda p: p.phi)
+                for p in sorted((p for p in points if p.group == group), key=lambda p: p.x)
             ),
             style=Style(
                 color=colors[i % len(colors)],
@@ -104,13 +105,13 @@ def family_series(
 
 
 def _mark(point: FamilyPoint, cost: Metric, accuracy: Metric) -> Mark:
-    label = f"φ {point.phi:g}"
+    label = "" if point.phi is None else f"φ {point.phi:g}"
     return Mark(
         x=point.x * cost.scale,
         y=point.y * accuracy.scale,
         y_error=error_or_zero(point.y_error) * accuracy.scale,
         label=label,
-        hover=hover_text(point, f"{point.name} ({label})", cost, accuracy),
+        hover=hover_text(point, f"{point.name} ({label})" if label else point.name, cost, accuracy),
     )
 
 

@@ -11,6 +11,12 @@ from nas.scaling.preview import (
     predict_training_seconds,
     preview,
 )
+from nas.scaling.request import (
+    factor_grid,
+    make_members,
+    parse_factors,
+    parse_target_sets,
+)
 from nas.scaling.rules import RULES, Rule, get_rule
 from nas.scaling.solver import solve
 from nas.scaling.target import TARGET_METRICS, parse_phis, parse_target, parse_targets
@@ -34,11 +40,15 @@ __all__ = [
     "coefficient_grid",
     "compound",
     "estimate_training_memory",
+    "factor_grid",
     "family",
     "get_rule",
     "grid_under_cost",
+    "make_members",
+    "parse_factors",
     "parse_phis",
     "parse_target",
+    "parse_target_sets",
     "parse_targets",
     "predict_training_seconds",
     "preview",

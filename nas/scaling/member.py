@@ -23,7 +23,7 @@ class Member:
 
     Args:
         phi, coefficients: Where the rule stands; `architecture` is its member there but for
-            `adjusted`.
+            `adjusted`. Factors of one's own have no phi.
         adjusted: What was changed to come closer to a target, as people read it.
         gap: How far it stays under the tightest target, relative to it; None without targets.
         binding: The metric of that target.
@@ -32,7 +32,7 @@ class Member:
 
     architecture: Architecture
     rule: str
-    phi: float
+    phi: float | None
     coefficients: Coefficients
     costs: Costs
     latency_ms: float | None = None
@@ -41,6 +41,18 @@ class Member:
     gap: float | None = None
     binding: str | None = None
     note: str = ""
+
+    @property
+    def label(self) -> str:
+        """What was asked for, as people read it: targets, else phi, else factors."""
+        if self.targets:
+            return ", ".join(str(target) for target in self.targets)
+        if self.phi is not None:
+            return f"phi {self.phi:g}"
+        c = self.coefficients
+        parts = [("depth", c.depth), ("width", c.width)]
+        named = [f"{name} {value:g}" for name, value in parts if value != 1.0]
+        return ", ".join([*named, f"{self.architecture.resolution} px"])
 
 
 class UnmetTargetError(InvalidRequestError):

@@ -46,7 +46,7 @@ class PreviewRow:
             throughput. `gpu_hours` is the same times the devices.
     """
 
-    phi: float
+    label: str
     resolution: int
     costs: Costs
     training_memory_bytes: int
@@ -93,7 +93,7 @@ def _rows(
                 devices=devices,
             )  # fmt: skip
         yield PreviewRow(
-            phi=member.phi,
+            label=member.label,
             resolution=member.architecture.resolution,
             costs=member.costs,
             training_memory_bytes=estimate_training_memory(member.architecture, batch_size),

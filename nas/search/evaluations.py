@@ -122,10 +122,8 @@ class Evaluations:
             return
         self._candidates[key] = candidate
         self._tickets[key] = [ticket]
-        if self._store.claim([key], self._owner, LEASE_S):
-            self._start(key)
-        else:
-            self._elsewhere.add(key)
+        self._elsewhere.add(key)
+        self._ready += self._take(key)
 
     def collect(self, timeout_s: float = 1.0) -> list[Finished]:
         """What has ended since; waits up to `timeout_s` (longer where work runs in process)."""
@@ -183,10 +181,21 @@ class Evaluations:
             if stored is not None:
                 self._elsewhere.discard(key)
                 finished += self._answer(key, stored, reused=True)
-            elif self._store.claim([key], self._owner, LEASE_S):
-                self._elsewhere.discard(key)
-                self._start(key)
+            else:
+                finished += self._take(key)
         return finished
+
+    def _take(self, key: str) -> list[Finished]:
+        """Start a key unless another job holds it, or ended it between our look and our claim."""
+        if not self._store.claim([key], self._owner, LEASE_S):
+            return []
+        self._elsewhere.discard(key)
+        stored = self._store.evaluation(key)
+        if stored is None:
+            self._start(key)
+            return []
+        self._store.release([key], self._owner)
+        return self._answer(key, stored, reused=True)
 
     def _finish(self, result: Result) -> list[Finished]:
         outcome = _outcome(result)

@@ -51,7 +51,8 @@ class Families(Connected):
         with self._write() as connection:
             save_architectures(connection, architectures)
             insert = upsert(connection.dialect.name, families)
-            kept = {n: insert.excluded[n] for n in ("baseline", "rule", "coefficients", "details")}
+            changed = ("baseline", "rule", "coefficients", "details", "created_at")
+            kept = {n: insert.excluded[n] for n in changed}
             connection.execute(
                 insert.on_conflict_do_update(index_elements=["job", "name"], set_=kept), family
             )

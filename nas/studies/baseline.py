@@ -41,6 +41,16 @@ RULES: Mapping[str, Rule] = {"best-reward": _best_reward, "knee": _knee}
 """Ways to choose by name; `nearest:400M` and a trial's number are understood beside them."""
 
 
+FAMILY = "family"
+"""The choice by a family of two; it needs training, see `nas.studies.ancestry`."""
+
+
+def is_front_rule(how: str) -> bool:
+    """Whether a choice is one of the front, rather than a network's name."""
+    kind, colon, _ = how.partition(":")
+    return how in (*RULES, FAMILY) or (colon == ":" and kind in ("nearest", "trial"))
+
+
 def choose_baseline(front: Sequence[FrontMember], how: str, reward: Reward) -> FrontMember:
     """Choose a network of a front.
 
@@ -72,11 +82,12 @@ def choose_baseline(front: Sequence[FrontMember], how: str, reward: Reward) -> F
 def check_rule(how: str) -> None:
     """Refuse what names no way to choose, before anything is trained for it."""
     kind, _, value = how.partition(":")
-    if how in RULES or (kind == "trial" and value.isdecimal()):
+    if how in (*RULES, FAMILY) or (kind == "trial" and value.isdecimal()):
         return
     if kind == "nearest" and value:
         parse_quantity(value)
         return
     raise InvalidRequestError(
-        f"`baseline` must be {', '.join(RULES)}, 'nearest:400M' or 'trial:12', but got {how!r}."
+        f"`baseline` must be {', '.join(RULES)}, {FAMILY}, 'nearest:400M', 'trial:12' or a "
+        f"network's name, but got {how!r}."
     )

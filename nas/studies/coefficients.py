@@ -1,4 +1,8 @@
-"""The grid search for alpha, beta and gamma at phi = 1, by training the candidates."""
+"""The grid search for alpha, beta and gamma at phi = 1, by training the candidates.
+
+The paper (arXiv 1905.11946, section 3.3) trains every candidate alike. Here all are trained
+briefly, and only those that may still be the best are trained by the full recipe.
+"""
 
 from __future__ import annotations
 
@@ -6,84 +10,177 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nas.cost import count
-from nas.errors import NasError
+from nas.cost import COST_METRICS, count
+from nas.errors import InvalidRequestError, NasError
 from nas.evaluation.contract import Status
-from nas.scaling import PAPER, Coefficients, coefficient_grid, scale
-from nas.search.evaluations import Candidate, Evaluations, Finished, evaluate_all
+from nas.scaling import (
+    PAPER,
+    LatencyModel,
+    Member,
+    coefficient_grid,
+    grid_under_cost,
+    scale,
+)
+from nas.search.evaluations import Finished
 from search_spaces.architecture import Architecture
 
+NOMINAL = "nominal"
+LATENCY = "latency_ms"
+GRID_COSTS = (NOMINAL, *COST_METRICS, LATENCY)
+EXPONENT = -0.07
+"""What a doubling of cost must buy: the paper's reward, accuracy * (cost / target)^-0.07."""
+
+CostFunction = Callable[[Architecture], float]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScaledNetwork:
-    """A baseline under some coefficients."""
-
-    coefficients: Coefficients
-    architecture: Architecture
-    macs: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoefficientResult:
+class Judged:
     """What one candidate of the grid reached; accuracy is NaN where its training failed."""
 
-    network: ScaledNetwork
+    member: Member
+    cost: float
     accuracy: float
     accuracy_se: float
     finished: Finished
 
 
-def grid_candidates(
-    baseline: Architecture, *, candidates: int, step: float, tolerance: float
-) -> list[ScaledNetwork]:
-    """Coefficients with alpha * beta^2 * gamma^2 near 2, one for each network that they make.
+def cost_function(name: str, latency_model: LatencyModel | None = None) -> CostFunction:
+    """What a grid is to double: MACs where it is nominal.
+
+    Raises:
+        InvalidRequestError: If there is no such cost, or latency without a model of it.
+    """
+    if name == LATENCY:
+        if latency_model is None:
+            raise InvalidRequestError(
+                "A grid under latency_ms needs a latency model; give a table of block latencies."
+            )
+        return latency_model
+    if name not in GRID_COSTS:
+        raise InvalidRequestError(
+            f"The cost of a grid must be one of {', '.join(GRID_COSTS)}, but got {name!r:.60}."
+        )
+    metric = "macs" if name == NOMINAL else name
+    return lambda architecture: float(getattr(count(architecture), metric))
+
+
+def grid_members(
+    baseline: Architecture,
+    *,
+    candidates: int,
+    step: float,
+    tolerance: float,
+    factor: float = 2.0,
+    cost: str = NOMINAL,
+    cost_of: CostFunction | None = None,
+    alphas: Sequence[float] | None = None,
+    betas: Sequence[float] | None = None,
+    gammas: Sequence[float] | None = None,
+) -> list[Member]:
+    """Coefficients that multiply a cost by `factor`, one for each network that they make.
 
     On a small network many coefficients round to the same integers; of those that do, one is
-    trained. The paper's own (1.2, 1.1, 1.15) are among them.
+    trained. The nominal grid reckons as the paper does, alpha * beta^2 * gamma^2, and has the
+    paper's own (1.2, 1.1, 1.15) among its candidates for a doubling.
     """
-    grid = [PAPER, *coefficient_grid(2.0, tolerance=tolerance, step=step, at_most=4 * candidates)]
-    networks: dict[str, ScaledNetwork] = {}
+    if cost == NOMINAL:
+        own = [PAPER] if factor == 2.0 and not (alphas or betas or gammas) else []
+        grid = own + coefficient_grid(
+            factor,
+            tolerance=tolerance,
+            step=step,
+            alphas=alphas,
+            betas=betas,
+            gammas=gammas,
+            at_most=4 * candidates,
+        )
+    else:
+        grid = grid_under_cost(
+            baseline,
+            cost_of or cost_function(cost),
+            factor,
+            tolerance=tolerance,
+            step=step,
+            alphas=alphas,
+            betas=betas,
+            gammas=gammas,
+            at_most=candidates,
+        )
+    members: dict[str, Member] = {}
     for coefficients in grid:
         architecture = scale(baseline, coefficients)
-        network = ScaledNetwork(
-            coefficients=coefficients, architecture=architecture, macs=count(architecture).macs
+        member = Member(
+            architecture=architecture,
+            rule="compound",
+            phi=1.0,
+            coefficients=coefficients,
+            costs=count(architecture),
         )
-        networks.setdefault(architecture.fingerprint, network)
-    return list(networks.values())[:candidates]
+        members.setdefault(architecture.fingerprint, member)
+    return list(members.values())[:candidates]
 
 
-def search_coefficients(
-    networks: Sequence[ScaledNetwork],
-    make_candidate: Callable[[Architecture], Candidate],
-    evaluations: Evaluations,
-    on_end: Callable[[int, Finished], None] | None = None,
-) -> tuple[Coefficients, list[CoefficientResult]]:
-    """Train every candidate and choose: the most accurate, per doubling of cost.
-
-    Costs on the grid differ (integers round), so a candidate is judged by its accuracy less what
-    its extra cost would buy by the paper's reward, accuracy * (MACs / twice the base)^-0.07.
+def judge(
+    members: Sequence[Member], ends: Sequence[Finished], cost_of: CostFunction
+) -> list[Judged]:
+    """What each member reached in one round.
 
     Raises:
         NasError: If none could be trained; it gives the first reason.
     """
-    finished = evaluate_all(evaluations, [make_candidate(n.architecture) for n in networks], on_end)
-    results = [_result(network, end) for network, end in zip(networks, finished)]
-    usable = [r for r in results if math.isfinite(r.accuracy)]
-    if not usable:
+    judged = [_judged(member, end, cost_of) for member, end in zip(members, ends)]
+    if not any(math.isfinite(j.accuracy) for j in judged):
         raise NasError(
-            f"No candidate for the scaling coefficients could be trained: {finished[0].reason}"
+            f"No candidate for the scaling coefficients could be trained: {ends[0].reason}"
         )
-    target = float(min(r.network.macs for r in usable))
-    best = max(usable, key=lambda r: r.accuracy * (r.network.macs / target) ** -0.07)
-    return best.network.coefficients, results
+    return judged
 
 
-def _result(network: ScaledNetwork, finished: Finished) -> CoefficientResult:
-    evaluation = finished.evaluation
+def best(judged: Sequence[Judged]) -> Judged:
+    """The most accurate, less what its extra cost would buy: costs differ, since integers round."""
+    return max(judged, key=_score(judged))
+
+
+def finalists(judged: Sequence[Judged]) -> list[Judged]:
+    """Those worth more epochs: the best third, and who is within the errors of its last one.
+
+    Never more than half (the standard errors of a small validation part would keep all), but one
+    at least.
+    """
+    score = _score(judged)
+    order = sorted(judged, key=score, reverse=True)
+    third = order[: math.ceil(len(order) / 3)]
+    last = third[-1]
+    tied = [
+        j
+        for j in order[len(third) :]
+        if score(last) - score(j) <= math.hypot(last.accuracy_se, j.accuracy_se)
+    ]
+    kept = [j for j in (*third, *tied) if math.isfinite(j.accuracy)]
+    return kept[: math.ceil(len(order) / 2)]
+
+
+def _score(judged: Sequence[Judged]) -> Callable[[Judged], float]:
+    least = min(j.cost for j in judged)
+
+    def score(j: Judged) -> float:
+        if not math.isfinite(j.accuracy):
+            return -math.inf
+        return float(j.accuracy * (j.cost / least) ** EXPONENT)
+
+    return score
+
+
+def _judged(member: Member, end: Finished, cost_of: CostFunction) -> Judged:
+    evaluation = end.evaluation
     accuracy, error = math.nan, math.nan
-    if finished.status is Status.COMPLETED and evaluation is not None:
+    if end.status is Status.COMPLETED and evaluation is not None:
         accuracy = math.nan if evaluation.val_accuracy is None else evaluation.val_accuracy
         error = evaluation.val_accuracy_se or 0.0
-    return CoefficientResult(
-        network=network, accuracy=accuracy, accuracy_se=error, finished=finished
+    return Judged(
+        member=member,
+        cost=cost_of(member.architecture),
+        accuracy=accuracy,
+        accuracy_se=error,
+        finished=end,
     )

@@ -1,53 +1,13 @@
 """The commands as a person or a script calls them."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from nas.cli.main import run
-
-JOB = """
-name: toy
-evaluator: tests.nas.jobs.toy:accuracy
-resolution: 16
-search: {trials: 12, sampler: random}
-scaling: {coefficients: paper, phi: [0, 1]}
-execution: {executor: inline}
-final_recipe: {epochs: 2}
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NAS_STORE", raising=False)
-    monkeypatch.delenv("NAS_ARTIFACTS", raising=False)
-    (tmp_path / "job.yaml").write_text(JOB)
-    return tmp_path
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """What a command prints with --json; nothing else may stand on standard output."""
-    capsys.readouterr()
-    status = run([*arguments, "--json"])
-    out, errors = capsys.readouterr()
-    assert status == 0, errors
-    return json.loads(out)
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one sentence that a wrong request gets, with exit status 2."""
-    capsys.readouterr()
-    status = run(list(arguments))
-    out, errors = capsys.readouterr()
-    assert status == 2, (status, out, errors)
-    assert "Traceback" not in errors
-    assert errors.strip().count("\n") == 0
-    return errors
+from tests.nas.cli.commands import JOB, answer, refusal
 
 
 def test_a_job_leaves_front_family_pictures_and_answers(

@@ -36,7 +36,7 @@ def test_time_grows_as_macs_images_and_epochs_do() -> None:
 def test_a_row_for_every_member_in_order() -> None:
     members = family(B0, get_rule("compound"), [2, 0, 1])
     rows = preview(members, batch_size=32, epochs=10, images=50_000, throughput=SPEED, devices=2)
-    assert [row.phi for row in rows] == [2.0, 0.0, 1.0]
+    assert [row.label for row in rows] == ["phi 2", "phi 0", "phi 1"]
     assert [row.costs for row in rows] == [member.costs for member in members]
     baseline = rows[1]
     assert baseline.training_seconds == pytest.approx(10 * 50_000 / 1000)

@@ -145,6 +145,24 @@ def test_what_another_live_job_computes_is_waited_for(
     assert len(computed) == 1
 
 
+def test_what_another_job_ends_between_our_look_and_our_claim_is_not_computed_again(
+    store: Store, evaluations: Evaluations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Evaluations(store, InlineExecutor, owner="another")
+    claim = store.claim
+
+    def after_the_other(keys: list[str], owner: str, lease_s: float) -> bool:
+        monkeypatch.setattr(store, "claim", claim)
+        evaluate_all(other, [candidate(7)])
+        return claim(keys, owner, lease_s)
+
+    monkeypatch.setattr(store, "claim", after_the_other)
+    (finished,) = evaluate_all(evaluations, [candidate(7)])
+    other.close()
+    assert finished.reused
+    assert len(computed) == 1
+
+
 def test_what_a_dead_job_held_is_computed_when_its_lease_ends(
     store: Store, evaluations: Evaluations
 ) -> None:

@@ -1,15 +1,27 @@
 """Choosing a baseline, its coefficients, and the family that grows from it."""
 
+import math
+
 import pytest
 
 from nas.cost import count
-from nas.errors import InvalidRequestError
+from nas.errors import InvalidRequestError, NasError
+from nas.evaluation.contract import Status
 from nas.jobs.plan import costs_by_name
-from nas.scaling import PAPER
+from nas.scaling import PAPER, get_rule, parse_target_sets
+from nas.search.evaluations import Finished
 from nas.search.objectives import Reward
+from nas.store import EvaluationRow
+from nas.studies.ancestry import make_lineages, rank_lineages
 from nas.studies.baseline import FrontMember, choose_baseline
-from nas.studies.coefficients import grid_candidates
-from nas.studies.family import family_members
+from nas.studies.coefficients import (
+    Judged,
+    best,
+    cost_function,
+    finalists,
+    grid_members,
+)
+from nas.studies.comparison import accuracy_of, equal_cost_entries
 from search_spaces.published import get_published
 
 B0 = get_published("efficientnet_b0")
@@ -49,15 +61,131 @@ def test_an_empty_front_has_no_baseline() -> None:
 
 
 def test_the_paper_s_coefficients_are_candidates_and_no_network_comes_twice() -> None:
-    networks = grid_candidates(B0, candidates=6, step=0.05, tolerance=0.1)
-    assert networks[0].coefficients == PAPER
-    assert len({n.architecture.fingerprint for n in networks}) == len(networks) == 6
-    for network in networks:
-        assert 1.8 <= network.coefficients.product <= 2.2
+    members = grid_members(B0, candidates=6, step=0.05, tolerance=0.1)
+    assert members[0].coefficients == PAPER
+    assert len({m.architecture.fingerprint for m in members}) == len(members) == 6
+    for member in members:
+        assert 1.8 <= member.coefficients.product <= 2.2
 
 
-def test_the_paper_s_family_is_b0_and_then_b2_s_body() -> None:
-    members = family_members(B0, PAPER, [1.0, 0.0])
-    assert [m.phi for m in members] == [0.0, 1.0]
-    assert members[0].architecture == B0
-    assert (members[1].architecture.resolution, members[1].costs.parameters) == (258, 9_109_994)
+@pytest.mark.parametrize("cost", ["macs", "parameters", "activations", "memory_bytes"])
+def test_a_grid_doubles_the_cost_that_it_is_given(cost: str) -> None:
+    before = getattr(count(B0), cost)
+    members = grid_members(B0, candidates=5, step=0.05, tolerance=0.1, cost=cost)
+    for member in members:
+        assert 1.8 <= getattr(member.costs, cost) / before <= 2.2
+    assert len({m.architecture.fingerprint for m in members}) == len(members) > 1
+
+
+def test_a_grid_of_one_s_own_has_only_those_factors() -> None:
+    members = grid_members(
+        B0, candidates=9, step=0.05, tolerance=0.3, alphas=[1.0, 1.4], betas=[1.2], gammas=[1.2]
+    )
+    assert {m.coefficients.width for m in members} == {1.2}
+    assert {m.coefficients.depth for m in members} <= {1.0, 1.4}
+
+
+def test_a_grid_under_latency_needs_a_latency_model() -> None:
+    with pytest.raises(InvalidRequestError, match="table of block latencies"):
+        cost_function("latency_ms")
+
+
+def judged(
+    accuracies: list[float], error: float = 0.01, costs: list[float] | None = None
+) -> list[Judged]:
+    members = grid_members(B0, candidates=len(accuracies), step=0.05, tolerance=0.1)
+    return [
+        Judged(
+            member=member,
+            cost=cost,
+            accuracy=accuracy,
+            accuracy_se=error,
+            finished=Finished(ticket=0, status=Status.COMPLETED),
+        )
+        for member, accuracy, cost in zip(members, accuracies, costs or [1.0] * len(accuracies))
+    ]
+
+
+def test_more_epochs_go_to_the_best_third() -> None:
+    kept = finalists(judged([0.5, 0.9, 0.6, 0.8, 0.7, 0.4], error=0.0))
+    assert [k.accuracy for k in kept] == [0.9, 0.8]
+
+
+def test_who_is_within_the_errors_of_the_best_third_stays_up_to_half() -> None:
+    assert [k.accuracy for k in finalists(judged([0.9, 0.8, 0.795, 0.1, 0.1, 0.1]))] == [
+        0.9,
+        0.8,
+        0.795,
+    ]
+    assert len(finalists(judged([0.9] * 6))) == 3
+
+
+def test_what_could_not_be_trained_is_no_finalist_and_never_the_best() -> None:
+    results = judged([math.nan, 0.3, math.nan, math.nan])
+    assert [k.accuracy for k in finalists(results)] == [0.3]
+    assert best(results).accuracy == 0.3
+
+
+def test_extra_cost_must_buy_accuracy() -> None:
+    dear, cheap = 0.905, 0.9
+    assert best(judged([dear, cheap], costs=[2.0, 1.0])).accuracy == cheap
+    assert best(judged([dear, cheap], costs=[1.0, 1.0])).accuracy == dear
+
+
+def ended(accuracy: float) -> Finished:
+    row = EvaluationRow(
+        key="k", subject="", dataset="", split="", recipe="", evaluator="", seed=0,
+        val_accuracy=accuracy, val_accuracy_se=0.01,
+    )  # fmt: skip
+    return Finished(ticket=0, status=Status.COMPLETED, evaluation=row)
+
+
+def test_the_best_ancestor_is_not_the_best_network() -> None:
+    lineages = make_lineages(FRONT, get_rule("compound"), Reward(), candidates=2)
+    common = max(count(line.ancestor.architecture).macs for line in lineages)
+    for line in lineages:
+        for member, factor in zip(line.members, (1, 2)):
+            assert 0.98 < member.costs.macs / (factor * common) <= 1.0
+    ends = [(ended(0.72), ended(0.73)), (ended(0.70), ended(0.80))]
+    first, second = rank_lineages(lineages, ends, chance=0.1)
+    assert first.lineage is lineages[1]
+    assert first.hypervolume == pytest.approx(0.6 + 0.7)
+    assert first.error == pytest.approx(0.01 * math.sqrt(2))
+    assert second.hypervolume < first.hypervolume
+
+
+def test_a_family_that_could_not_be_trained_is_no_ancestor() -> None:
+    lineages = make_lineages(FRONT, get_rule("compound"), Reward(), candidates=2)
+    failed = Finished(ticket=0, status=Status.FAILED, reason="out of luck")
+    ranked = rank_lineages(lineages, [(failed, ended(0.9)), (ended(0.2), ended(0.3))], chance=0.1)
+    assert [r.lineage for r in ranked] == [lineages[1]]
+    with pytest.raises(NasError, match="out of luck"):
+        rank_lineages(lineages, [(failed, failed)] * 2, chance=0.1)
+
+
+def test_rules_are_compared_at_equal_cost() -> None:
+    rules = [get_rule(name) for name in ("compound", "width", "depth", "resolution")]
+    entries = equal_cost_entries(B0, rules, parse_target_sets(["2x,4x"], B0))
+    assert [e.rule for e in entries] == ["baseline", *2 * [rule.name for rule in rules]]
+    for entry in entries[1:]:
+        assert entry.member is not None
+        assert 0.0 <= (entry.member.gap or 0.0) < 0.01
+
+
+def test_a_rule_that_cannot_meet_a_target_is_left_out_with_its_reason() -> None:
+    entries = equal_cost_entries(
+        B0, [get_rule("resolution"), get_rule("width")], parse_target_sets(["parameters<=4M"], B0)
+    )
+    reasons = {e.rule: e.reason for e in entries if e.member is None}
+    assert "resolution" in reasons
+    assert "width" not in reasons
+
+
+def test_seeds_give_their_own_error_beside_that_of_sampling() -> None:
+    rows = [ended(v).evaluation for v in (0.80, 0.82, 0.84)]
+    accuracy = accuracy_of([row for row in rows if row], "val")
+    assert accuracy is not None
+    assert accuracy.mean == pytest.approx(0.82)
+    assert accuracy.seed_error == pytest.approx(0.02 / math.sqrt(3))
+    assert accuracy.sampling_error == pytest.approx(0.01)
+    assert accuracy_of([], "val") is None
