@@ -21,6 +21,7 @@ from nas.search.choices import violation_of
 from nas.search.driver import Proposal
 from nas.search.evaluations import Candidate
 from nas.search.objectives import Reward, parse_constraints, parse_objectives
+from nas.search.records import architecture_row
 from nas.search.samplers.contract import ObjectiveSpec, Problem
 from nas.training.recipe import Recipe, TrainOn
 from search_spaces.architecture import Architecture
@@ -98,12 +99,14 @@ class Plan:
             seed=self.spec.search.seed if seed is None else seed,
             train_on=train_on,
         )
+        costs = costs or count(architecture)
         return Candidate(
             key=key,
             evaluator=evaluator,
             architecture=architecture,
             choices=dict(choices or {}),
-            costs=costs_by_name(costs or count(architecture)),
+            costs=costs_by_name(costs),
+            network=architecture_row(architecture, costs),
         )
 
     def problem(self) -> Problem:

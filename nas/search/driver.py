@@ -121,8 +121,7 @@ class _Search:
         self._tell_progress(self._progress.snapshot())
         while self._progress.done < self._settings.trials:
             self._suggest()
-            for finished in self._evaluations.collect():
-                self._end(self._records[finished.ticket], finished)
+            self._evaluations.collect(on_end=self._end)
             self._tell_progress(self._progress.snapshot())
             self._give_up_if_nothing_works()
         return [self._records[number] for number in sorted(self._records)]
@@ -148,11 +147,12 @@ class _Search:
                 return
             records = self._sampler.ask(wanted)
             proposals = [self._settings.propose(record.choices) for record in records]
-            self._log.started(records, proposals)
-            for record, proposal in zip(records, proposals):
-                self._records[record.number] = record
-                self._proposals[record.number] = proposal
-                self._begin(record)
+            with self._evaluations.together():
+                self._log.started(records, proposals)
+                for record, proposal in zip(records, proposals):
+                    self._records[record.number] = record
+                    self._proposals[record.number] = proposal
+                    self._begin(record)
 
     def _begin(self, record: TrialRecord) -> None:
         proposal = self._proposals[record.number]
@@ -200,7 +200,8 @@ class _Search:
             f"Raise the bound or widen the space."
         )
 
-    def _end(self, record: TrialRecord, finished: Finished) -> None:
+    def _end(self, finished: Finished) -> None:
+        record = self._records[finished.ticket]
         proposal = self._proposals[record.number]
         state = TrialState(finished.status.value)
         values = errors = None

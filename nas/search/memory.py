@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from nas.store import ArchitectureRow, EvaluationRow
 
@@ -31,3 +32,6 @@ class MemoryStore:
 
     def release(self, keys: Sequence[str], owner: str) -> None:
         pass
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
