@@ -95,7 +95,9 @@ def save_architectures(connection: Connection, rows: Sequence[ArchitectureRow]) 
 def _as_stored(row: EvaluationRow) -> EvaluationRow:
     """A row as it will come back: NaN is no value, and it has a time."""
     numbers = {name: value for name, value in row.metrics.items() if math.isfinite(value)}
-    missing = {name: None for name in ACCURACIES if math.isnan(getattr(row, name) or 0.0)}
+    missing: dict[str, Any] = {
+        name: None for name in ACCURACIES if math.isnan(getattr(row, name) or 0.0)
+    }
     return replace(row, created_at=row.created_at or now(), metrics=numbers, **missing)
 
 
