@@ -12,7 +12,7 @@ from nas.errors import InvalidRequestError
 _DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
 _BINARY = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([A-Za-z]*)\s*")
-_BOUND = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=)\s*(\S.*?)\s*")
+_BOUND = re.compile(r"\s*([A-Za-z_][\w.@/-]*)\s*(<=|>=)\s*(\S.*?)\s*")
 
 
 def parse_quantity(text: str | float) -> float:

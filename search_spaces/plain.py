@@ -29,19 +29,28 @@ def to_plain(value: Any) -> Any:
     That omission is what keeps fingerprints stable: a field added later changes
     the form of nothing that does not use it.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: to_plain(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if getattr(value, f.name) != _default(f)
-        }
+    if value is None or type(value) in (int, float, str, bool):
+        return value
     if isinstance(value, enum.Enum):
         return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = {}
+        for name, default in _defaults(type(value)):
+            found = getattr(value, name)
+            if found is not default and found != default:
+                plain[name] = to_plain(found)
+        return plain
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
     return value
+
+
+@functools.cache
+def _defaults(cls: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """A class's fields with their defaults, made once: they are only compared with."""
+    return tuple((field.name, _default(field)) for field in dataclasses.fields(cls))
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

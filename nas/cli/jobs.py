@@ -29,6 +29,14 @@ ExecutorName = Annotated[
 DataSource = Annotated[
     str | None, typer.Option("--data", help="digits, an .npz or a folder, in place of the file's.")
 ]
+EvaluatorName = Annotated[
+    str | None,
+    typer.Option(
+        "--evaluator",
+        help="training, package.module:function, or table:FILE (.csv, .json); "
+        "in place of the file's.",
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Trials side by side, in place of the file's.")
 ]
@@ -50,12 +58,13 @@ def run(
     executor: ExecutorName = None,
     workers: Workers = None,
     data: DataSource = None,
+    evaluator: EvaluatorName = None,
     as_json: Json = False,
 ) -> None:
     """Search, choose the baseline, scale it, store and export: the main job."""
     from nas.jobs.run import STAGES
 
-    spec = _read(job, executor, workers, data)
+    spec = _read(job, executor, workers, data, evaluator)
     _begin(spec, store, output, fresh, as_json, STAGES)
 
 
@@ -70,13 +79,14 @@ def search(
     executor: ExecutorName = None,
     workers: Workers = None,
     data: DataSource = None,
+    evaluator: EvaluatorName = None,
     as_json: Json = False,
 ) -> None:
     """Only the search; `nas scale` goes on from its front."""
     from nas.jobs.run import SEARCH
     from nas.jobs.spec import job_from_dict
 
-    spec = _read(job, executor, workers, data)
+    spec = _read(job, executor, workers, data, evaluator)
     changes = {"trials": trials, "sampler": sampler, "seed": seed}
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes:
@@ -140,7 +150,7 @@ def status(job: JobName = None, store: StoreUrl = DEFAULT_STORE, as_json: Json =
     if as_json:
         print_json(summary.to_dict())
         return
-    print_summary(summary, store, state=true_state(summary.job))
+    print_summary(opened, summary, state=true_state(summary.job))
 
 
 def true_state(job: JobRow) -> str:
@@ -167,7 +177,13 @@ def _job_document(job: JobRow, counts: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, executor: str | None, workers: int | None, data: str | None) -> JobSpec:
+def _read(
+    path: Path,
+    executor: str | None,
+    workers: int | None,
+    data: str | None,
+    evaluator: str | None,
+) -> JobSpec:
     from nas.jobs.spec import job_from_dict, load_job
 
     spec = load_job(path)
@@ -177,7 +193,20 @@ def _read(path: Path, executor: str | None, workers: int | None, data: str | Non
     document["execution"] = {**document.get("execution", {}), **changes}
     if data is not None:
         document["data"] = {**document.get("data", {}), "source": data}
+    if evaluator is not None:
+        document = _with_evaluator(document, evaluator)
     return job_from_dict(document, "The flags")
+
+
+def _with_evaluator(document: dict[str, Any], evaluator: str) -> dict[str, Any]:
+    """Put an evaluator in place of the file's; a table has no networks to scale or export."""
+    name, _, file = evaluator.partition(":")
+    if name != "table":
+        return {**document, "evaluator": evaluator}
+    there = document.get("evaluator")
+    fields = there if isinstance(there, dict) and there.get("name") == "table" else {}
+    kept = {k: v for k, v in document.items() if k not in ("scaling", "export", "resolution")}
+    return {**kept, "evaluator": {**fields, "name": name, "file": file}}
 
 
 def _begin(
@@ -222,18 +251,12 @@ def drive(
     from nas.cli.report import finish
     from nas.jobs.run import run_job
 
-    job, data = started.job, started.plan.data
+    job, plan = started.job, started.plan
     with LiveReporter() as reporter:
-        sizes = ", ".join(f"{len(getattr(data, p)):,} {p}" for p in ("train", "val", "test"))
-        height, width = data.train.images.shape[1:3]
-        reporter.note(
-            f"job {job.name} ({job.id}): {len(data.classes)} classes, "
-            f"{sizes} images of {width} x {height}"
-        )
-        for note in data.notes:
-            reporter.note(f"data: {note}")
+        for note in (f"job {job.name} ({job.id}): {plan.describe()}", *plan.notes):
+            reporter.note(note)
         try:
-            job = run_job(store, job, started.plan, reporter, stages)
+            job = run_job(store, job, plan, reporter, stages)
         except KeyboardInterrupt:
             errors.print(
                 f"\nStopped. Every result that came in is kept. Go on with: nas resume {job.id}"

@@ -21,7 +21,8 @@ from nas.cli.output import console, duration, errors, percent, print_json, print
 from nas.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from nas.store import Filter, JobRow, Store
+    from nas.quantity import Bound
+    from nas.store import JobRow, Store, TrialRow
     from search_spaces.architecture import Architecture
 
 ModelName = Annotated[
@@ -51,9 +52,11 @@ def register(app: typer.Typer) -> None:
 def pareto(
     job: JobName = None,
     x: Annotated[
-        str, typer.Option(help="Cost: macs, parameters, activations, memory_bytes.")
-    ] = "macs",
-    y: Annotated[str, typer.Option(help="val_accuracy or test_accuracy.")] = "val_accuracy",
+        str | None, typer.Option(help="Metric, usually a cost; default: by the job's objectives.")
+    ] = None,
+    y: Annotated[
+        str | None, typer.Option(help="Metric, such as val_accuracy or test_accuracy.")
+    ] = None,
     where: Where = None,
     of: Annotated[str, typer.Option(help="search, family, or both.")] = "search",
     ties: Annotated[
@@ -63,16 +66,18 @@ def pareto(
     as_json: Json = False,
 ) -> None:
     """The Pareto front of a job's search, of its family, or of both where they compare."""
-    from dataclasses import replace
-
-    from nas.cli.report import print_front
+    from nas.cli.report import front_title, print_models
+    from nas.jobs.front import front_axes, job_front
 
     if of not in ORIGINS:
         raise InvalidRequestError(f"`--of` must be one of {', '.join(ORIGINS)}, but got {of!r}.")
     opened = open_store(store)
     row = opened.find_job(job)
-    asked = replace(_filter(row, where), origins=ORIGINS[of], mixed=of == "both")
-    rows = opened.front(asked, (x, y), ties=ties)
+    names, _ = front_axes(row)
+    axes = None if x is None and y is None else (x or names[0], y or names[-1])
+    bounds = _bounds(row, where)
+    origins, mixed = ORIGINS[of], of == "both"
+    rows = job_front(opened, row, axes, bounds, ties=ties, origins=origins, mixed=mixed)
     if as_json:
         print_json([asdict(model) for model in rows])
         return
@@ -81,32 +86,36 @@ def pareto(
             f"Job {row.name} ({row.id}) has no completed trial yet. See: nas status {row.id}"
         )
         return
+    title = front_title(row) if axes is None else f"{axes[1]} against {axes[0]}"
     whose = "" if of == "search" else f" ({of})"
     if len({model.recipe for model in rows}) > 1:
         errors.print("These networks were trained by different recipes: the longer has it easier.")
-    print_front(rows, f"Pareto front of {row.name} ({row.id}){whose}, {y} against {x}")
+    print_models(opened, row, rows, f"Pareto front of {row.name} ({row.id}){whose}, {title}")
 
 
 def list_models(
     job: JobName = None,
-    sort: Annotated[str, typer.Option(help="Metric; the best come first.")] = "val_accuracy",
+    sort: Annotated[
+        str | None, typer.Option(help="Metric; the best come first. Default: the job's first.")
+    ] = None,
     where: Where = None,
     limit: Annotated[int, typer.Option(min=1)] = 20,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
     """A job's evaluated models, the best first."""
-    from dataclasses import replace
-
-    from nas.cli.report import print_front
+    from nas.cli.report import print_models
+    from nas.jobs.front import job_models
 
     opened = open_store(store)
     row = opened.find_job(job)
-    rows = opened.models(replace(_filter(row, where), origins=None), sort, limit=limit)
+    rows = job_models(opened, row, sort, _bounds(row, where), limit)
     if as_json:
         print_json([asdict(model) for model in rows])
         return
-    print_front(rows, f"Models of {row.name} ({row.id}), the best {sort} first")
+    by = f"the best {sort} first" if sort else "the best first"
+    title = f"Models of {row.name} ({row.id}), {by}"
+    print_models(opened, row, rows, title, () if sort is None else (sort,))
 
 
 def show(
@@ -118,9 +127,14 @@ def show(
     as_json: Json = False,
 ) -> None:
     """A network: its blocks stage by stage, costs, and what was measured."""
-    from nas.jobs.naming import find_architecture
+    from nas.jobs.naming import find_architecture, find_trial
     from nas.store import Filter
 
+    if "/" in name and not name.endswith(".json"):
+        trial = find_trial(name, store)
+        if trial.architecture is None:
+            _show_choices(open_store(store), name, trial, as_json)
+            return
     architecture = find_architecture(name, store)
     if as_timm:
         from nas.models.timm_strings import to_timm
@@ -154,6 +168,22 @@ def show(
             ],
             title="\nEvaluations",
         )
+
+
+def _show_choices(store: Store, name: str, trial: TrialRow, as_json: bool) -> None:
+    """A trial without a network: what was chosen, and what came of it."""
+    evaluation = store.evaluation(trial.evaluation) if trial.evaluation else None
+    if as_json:
+        evaluations = [] if evaluation is None else [asdict(evaluation)]
+        print_json({**asdict(trial), "evaluations": evaluations})
+        return
+    ended = f", {trial.state}" + (f" ({trial.reason})" if trial.reason else "")
+    print_table(("decision", "choice"), trial.choices.items(), title=f"Trial {name}{ended}")
+    if evaluation is not None:
+        named = {"val_accuracy": evaluation.val_accuracy, "test_accuracy": evaluation.test_accuracy}
+        numbers = {**{k: v for k, v in named.items() if v is not None}, **evaluation.metrics}
+        rows = [(metric, f"{value:.6g}") for metric, value in numbers.items()]
+        print_table(("metric", "value"), rows, title="")
 
 
 def _print_blocks(name: str, architecture: Architecture) -> None:
@@ -221,7 +251,10 @@ def plot(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A .png, .svg or .html file.")
     ] = Path("front.png"),
-    x: Annotated[str, typer.Option(help="Cost on the horizontal axis.")] = "macs",
+    x: Annotated[
+        str | None,
+        typer.Option(help="Metric on the horizontal axis; default: the job's own, or MACs."),
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
 ) -> None:
     """Draw the front, the family or the progress of a job."""
@@ -306,7 +339,7 @@ def export(
         deliveries = deliver(
             opened,
             row,
-            take_up_job(opened, row).plan,
+            take_up_job(opened, row).networks,
             architecture,
             formats,
             output,
@@ -349,21 +382,15 @@ def predict(
     )
 
 
-def _filter(job: JobRow, where: list[str] | None) -> Filter:
-    from nas.store import Filter
-
+def _bounds(job: JobRow, where: list[str] | None) -> list[Bound]:
     if not where:
-        return Filter(job=job.id)  # without numpy, which the costs' names would bring
+        return []  # without numpy, which the costs' names would bring
     from nas.cost import COST_METRICS
     from nas.quantity import parse_bound
 
-    metrics = (*COST_METRICS, "val_accuracy", "test_accuracy", "seconds")
-    bounds = [parse_bound(text, metrics) for text in where]
-    return Filter(
-        job=job.id,
-        at_most={b.metric: b.limit for b in bounds if b.at_most},
-        at_least={b.metric: b.limit for b in bounds if not b.at_most},
-    )
+    own = [str(objective["metric"]) for objective in job.objectives]
+    metrics = {*COST_METRICS, "val_accuracy", "test_accuracy", "seconds", *own}
+    return [parse_bound(text, metrics) for text in where]
 
 
 def _store_exists(url: str) -> bool:
@@ -375,6 +402,7 @@ def _to_export(
     store: Store, name: str, job: str | None, store_url: str
 ) -> tuple[JobRow, Architecture]:
     """The network that a name means, and the job whose data and recipe it goes by."""
+    from nas.jobs.front import is_over_table, table_error
     from nas.jobs.naming import find_architecture, stored_architecture
     from nas.jobs.summary import summarise
 
@@ -382,6 +410,8 @@ def _to_export(
         own = store.find_job(name.partition("/")[0])
     except InvalidRequestError:
         own = None
+    if own is not None and "/" not in name and is_over_table(own):
+        raise table_error(f"{own.name} ({own.id})")
     if own is None or "/" in name:
         architecture = find_architecture(name, store_url)
         return own if own is not None and job is None else store.find_job(job), architecture

@@ -54,13 +54,15 @@ def _cell(value: Any) -> str:
 
 
 def percent(value: float | None, error: float | None = None) -> str:
-    """An accuracy with its standard error, in percent.
+    """An accuracy with its standard error, in percent; a table's own scale stays as it is.
 
-    >>> percent(0.98125, 0.007), percent(None)
-    ('98.1 ±0.7 %', '-')
+    >>> percent(0.98125, 0.007), percent(None), percent(93.6)
+    ('98.1 ±0.7 %', '-', '93.6')
     """
     if value is None or math.isnan(value):
         return "-"
+    if abs(value) > 1.0:
+        return f"{value:.6g}"
     if error is None or math.isnan(error):
         return f"{100 * value:.1f} %"
     return f"{100 * value:.1f} ±{100 * error:.1f} %"

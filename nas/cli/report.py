@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.cli.options import DEFAULT_STORE
 from nas.cli.output import console, duration, percent, print_json, print_table, quantity
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from nas.jobs.compare import Compared
     from nas.jobs.summary import Summary
     from nas.store import JobRow, ModelRow, Store
+
+USUAL = ("accuracy", "val_accuracy", "test_accuracy", "macs", "parameters")
+"""Metrics that every list of networks shows."""
 
 
 def finish(
@@ -36,38 +39,81 @@ def finish(
         files = {"pictures": [str(p) for p in pictures], "exports": [str(p) for p in exports]}
         print_json({**summary.to_dict(), "files": files})
         return
-    print_summary(summary, store_url)
+    print_summary(store, summary)
     _print_files(directory, pictures, exports, store_url, summary)
 
 
-def print_summary(summary: Summary, store_url: str, state: str | None = None) -> None:
+def print_summary(store: Store, summary: Summary, state: str | None = None) -> None:
     """The front, the family, and the member chosen on validation."""
+    from nas.jobs.front import is_over_table
+
     job = summary.job
     counts = ", ".join(f"{n} {name}" for name, n in sorted(summary.states.items()))
     trials = f": trials {counts}" if counts else ": no search trials" * (job.kind != "scale")
     console.print(f"\nJob {job.name} ({job.id}), {state or job.state}{trials}.")
     if job.message:
         console.print(f"Reason: {job.message}")
+    what = "Rows looked up" if is_over_table(job) else "Networks trained"
     console.print(
-        f"Networks trained: {summary.trained}; answered from the store: {summary.reused}; "
+        f"{what}: {summary.trained}; answered from the store: {summary.reused}; "
         f"time: {duration(summary.seconds)}."
     )
     if summary.front:
-        print_front(
-            summary.front,
-            f"\nPareto front, validation accuracy against MACs "
-            f"(hypervolume {summary.hypervolume:.4g})",
-        )
+        title = f"\nPareto front, {front_title(job)} (hypervolume {summary.hypervolume:.4g})"
+        print_models(store, job, summary.front, title)
     if summary.family is not None:
         _print_family(summary)
     if summary.comparison:
         print_comparison(summary.comparison)
 
 
-def print_front(rows: Sequence[ModelRow], title: str) -> None:
-    """Models, one a line, with the errors of their accuracies."""
+def front_title(job: JobRow) -> str:
+    """What a job's front is of, as its axes."""
+    from nas.jobs.front import front_axes
+
+    words = {"val_accuracy": "validation accuracy", "macs": "MACs"}
+    names, _ = front_axes(job)
+    return " against ".join(words.get(name, name) for name in reversed(names))
+
+
+def print_models(
+    store: Store,
+    job: JobRow,
+    rows: Sequence[ModelRow],
+    title: str,
+    also: Sequence[str] = (),
+) -> None:
+    """Models, one a line: networks with the errors of their accuracies, or choices.
+
+    Args:
+        also: Metrics to show beside the job's objectives.
+    """
+    from nas.jobs.front import front_axes, is_over_table, value_of
+
+    shown = list(dict.fromkeys((*reversed(front_axes(job)[0]), *also)))
+    metrics = [name for name in shown if name not in USUAL]
+    own = [tuple(f"{value_of(row, name):.6g}" for name in metrics) for row in rows]
+    if is_over_table(job):
+        choices = {trial.number: trial.choices for trial in store.trials(job.id)}
+        print_table(
+            ("trial", *shown, "choices"),
+            [
+                (
+                    f"{row.job}/{row.trial}",
+                    *(f"{value_of(row, name):.6g}" for name in shown),
+                    shown_choices(choices.get(-1 if row.trial is None else row.trial, {})),
+                )
+                for row in rows
+            ],
+            title=title,
+        )
+        return
     print_table(
-        ("model", "val accuracy", "test accuracy", "MACs", "parameters", "fingerprint"),
+        (
+            *("model", "val accuracy", "test accuracy", "MACs", "parameters"),
+            *metrics,
+            "fingerprint",
+        ),
         [
             (
                 "-" if row.trial is None else f"{row.job}/{row.trial}",
@@ -75,12 +121,22 @@ def print_front(rows: Sequence[ModelRow], title: str) -> None:
                 percent(row.test_accuracy, row.test_accuracy_se),
                 quantity(row.macs),
                 quantity(row.parameters),
+                *values,
                 (row.architecture or row.subject)[:12],
             )
-            for row in rows
+            for row, values in zip(rows, own)
         ],
         title=title,
     )
+
+
+def shown_choices(choices: Mapping[str, Any]) -> str:
+    """Choices in one line.
+
+    >>> shown_choices({"kernel": 3, "skip": "none"})
+    'kernel=3 skip=none'
+    """
+    return " ".join(f"{name}={option}" for name, option in choices.items())
 
 
 def _print_family(summary: Summary) -> None:
@@ -150,7 +206,7 @@ def _export(store: Store, summary: Summary, formats: Sequence[str], directory: P
     model = summary.chosen or (summary.front[-1] if summary.front else None)
     if model is None or model.architecture is None:
         return []
-    plan = take_up_job(store, summary.job).plan
+    plan = take_up_job(store, summary.job).networks
     with LiveReporter() as reporter:
         deliveries = deliver(
             store,

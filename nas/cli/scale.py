@@ -143,13 +143,13 @@ def _scale_job(
     spec = _changed(job_spec(row), changes)
     started = take_up_job(opened, row, spec)
     assert spec.scaling is not None
-    check_scaling(started.plan, opened, spec.scaling)
+    check_scaling(started.networks, opened, spec.scaling)
     if dry:
         from nas.jobs.scale import preview_baseline
 
-        network = preview_baseline(opened, row, started.plan, spec.scaling)
+        network = preview_baseline(opened, row, started.networks, spec.scaling)
         show_preview(
-            spec, network, output, as_json, measured=True, images=len(started.plan.data.train)
+            spec, network, output, as_json, measured=True, images=len(started.networks.data.train)
         )
         return
     change_scaling(opened, row, spec)
@@ -183,9 +183,9 @@ def _preview(
     network, images = find_architecture(name, store), None
     if measured:
         from nas.jobs.members import named_baseline
-        from nas.jobs.start import plan_job
+        from nas.jobs.start import network_plan
 
-        plan = plan_job(spec, artifact_location(store))
+        plan = network_plan(spec, artifact_location(store))
         network = named_baseline(store, plan, name)
         images = len(plan.data.train)
     show_preview(spec, network, output, as_json, measured=measured, images=images)

@@ -12,6 +12,7 @@ from nas.evaluation.contract import Evaluator, Outcome, Request
 
 EVALUATORS = {
     "python": "nas.evaluation.python:PythonEvaluator",
+    "table": "nas.evaluation.table:TableEvaluator",
     "training": "nas.evaluation.training:TrainingEvaluator",
 }
 """Name -> where its class is; imported when asked for, since training brings torch."""

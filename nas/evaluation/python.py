@@ -1,4 +1,4 @@
-"""Evaluation by a user's own function, named by its import path in a local job file."""
+"""Evaluation by a user's own function: named by its import path, or at hand in this process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from cluster.executor import Report
 from nas.errors import InvalidRequestError, NasError
 from nas.evaluation.contract import Outcome, Request, Status
+from search_spaces.space import Option
 
 UserFunction = Callable[[Request], Any]
 
@@ -54,6 +55,42 @@ class PythonEvaluator:
         return outcomes
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FunctionEvaluator:
+    """Calls a function of this process with the choices, a dict of name to option.
+
+    It answers as in `PythonEvaluator`; None, or a needed metric that is not finite, says that
+    the choices are infeasible.
+
+    Args:
+        needs: Metrics that must come back, as the objectives have it.
+    """
+
+    function: Callable[[dict[str, Option]], Any]
+    needs: tuple[str, ...]
+    name: str = "evaluate"
+
+    @property
+    def identity(self) -> str:
+        return f"function:{self.name}"
+
+    @property
+    def cheap(self) -> bool:
+        return True
+
+    def prepare(self) -> None:
+        pass
+
+    def evaluate(self, requests: Sequence[Request]) -> Generator[Report, None, list[Outcome]]:
+        def ask(request: Request) -> Any:
+            return self.function(dict(request.choices))
+
+        outcomes = []
+        for request in requests:
+            outcomes.append((yield from _call(ask, request, f"`{self.name}`", self.needs)))
+        return outcomes
+
+
 @functools.cache
 def _import(path: str, folder: str | None) -> UserFunction:
     module_name, colon, name = path.partition(":")
@@ -80,7 +117,10 @@ def _import(path: str, folder: str | None) -> UserFunction:
     return function  # type: ignore[no-any-return]
 
 
-def _call(function: UserFunction, request: Request, path: str) -> Generator[Report, None, Outcome]:
+def _call(
+    function: UserFunction, request: Request, path: str, needs: Sequence[str] | None = None
+) -> Generator[Report, None, Outcome]:
+    """Call it, and make an outcome of whatever happens; see `FunctionEvaluator` for `needs`."""
     started = time.monotonic()
     curve: list[dict[str, float]] = []
 
@@ -98,6 +138,8 @@ def _call(function: UserFunction, request: Request, path: str) -> Generator[Repo
         returned = function(request)
         if isinstance(returned, Generator):
             returned = yield from _listen(returned, curve, path)
+        if needs is not None and (reason := _why_infeasible(returned, needs)):
+            return ended(Status.INFEASIBLE, reason=reason)
         metrics = _checked(returned, f"{path} must return")
     except Exception as error:  # a user's fault is a failed trial
         told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
@@ -118,6 +160,16 @@ def _listen(
         return end.value
     finally:
         running.close()
+
+
+def _why_infeasible(returned: Any, needs: Sequence[str]) -> str:
+    if returned is None:
+        return "None was returned"
+    for name in needs:
+        number = _number(returned.get(name)) if isinstance(returned, Mapping) else None
+        if number is not None and not math.isfinite(number):
+            return f"{name} is {number}"
+    return ""
 
 
 def _checked(returned: Any, what: str) -> dict[str, float]:

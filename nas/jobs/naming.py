@@ -13,7 +13,7 @@ from search_spaces.errors import UnknownNameError
 from search_spaces.published import get_published
 
 if TYPE_CHECKING:
-    from nas.store import Store
+    from nas.store import Store, TrialRow
 
 
 def find_architecture(name: str, store: Store | str) -> Architecture:
@@ -48,6 +48,21 @@ def _from_file(path: Path) -> Architecture:
     return Architecture.from_json(text)
 
 
+def _from_store(name: str, store: Store) -> Architecture:
+    if "/" not in name:
+        return stored_architecture(store, name)
+    trial = _trial(store, name)
+    if trial.architecture is None:
+        reason = trial.reason or "it has choices only"
+        raise InvalidRequestError(f"Trial {name} has no network: {reason}.")
+    return stored_architecture(store, trial.architecture)
+
+
+def find_trial(name: str, store_url: str) -> TrialRow:
+    """The trial that JOB/12 names, whether it has a network or not."""
+    return _trial(_opened(name, store_url), name)
+
+
 def _opened(name: str, store: Store | str) -> Store:
     if not isinstance(store, str):
         return store
@@ -61,22 +76,17 @@ def _opened(name: str, store: Store | str) -> Store:
     return Opened.open(store, create=False)
 
 
-def _from_store(name: str, store: Store) -> Architecture:
-    if "/" not in name:
-        return stored_architecture(store, name)
+def _trial(store: Store, name: str) -> TrialRow:
     job_name, _, number = name.rpartition("/")
     if not number.isdecimal():
         raise InvalidRequestError(f"A trial must be named like JOB/12, but got {name!r}.")
     job = store.find_job(job_name)
     trials = {row.number: row for row in store.trials(job.id)}
-    trial = trials.get(int(number))
-    if trial is None:
+    if int(number) not in trials:
         raise InvalidRequestError(
             f"Job {job.name} has no trial {number}; it has {len(trials)}, counted from 0."
         )
-    if trial.architecture is None:
-        raise InvalidRequestError(f"Trial {name} has no network: {trial.reason or 'choices only'}.")
-    return stored_architecture(store, trial.architecture)
+    return trials[int(number)]
 
 
 def stored_architecture(store: Store, fingerprint: str) -> Architecture:

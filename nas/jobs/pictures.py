@@ -6,7 +6,16 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas.jobs.summary import SEARCHED, Summary
+from nas.jobs.front import (
+    ACCURACY,
+    SEARCHED,
+    front_axes,
+    is_over_table,
+    job_front,
+    job_models,
+    value_of,
+)
+from nas.jobs.summary import Summary
 from nas.plots import (
     FamilyPoint,
     Figure,
@@ -25,10 +34,13 @@ from nas.studies.comparison import BASELINE
 KINDS = ("front", "family", "progress", "comparison")
 
 
-def job_figure(store: Store, summary: Summary, kind: str, metric: str = "macs") -> Figure:
-    """Describe one of the job's pictures."""
+def job_figure(store: Store, summary: Summary, kind: str, metric: str | None = None) -> Figure:
+    """Describe one of the job's pictures; the metric, a cost, is on the horizontal axis."""
     if kind == "progress":
         return _progress(store, summary)
+    if is_over_table(summary.job):
+        return _front_of_choices(store, summary, metric)
+    metric = metric or "macs"
     if kind == "comparison":
         return _comparison(summary, metric)
     if kind == "family":
@@ -56,6 +68,37 @@ def job_figure(store: Store, summary: Summary, kind: str, metric: str = "macs") 
         x_metric=metric,
         title=f"{summary.job.name}: accuracy against cost",
     )
+
+
+def _front_of_choices(store: Store, summary: Summary, metric: str | None) -> Figure:
+    """The front of a job over a table, by two of its objectives."""
+    job = summary.job
+    names, _ = front_axes(job)
+    x, y = metric or names[0], names[-1]
+    front = {row.evaluation for row in job_front(store, job, (x, y) if x != y else (y,))}
+    rows = job_models(store, job, x) if summary.states.get("completed") else []
+    values = [value_of(row, y) for row in rows]
+    return front_figure(
+        [
+            FrontPoint(
+                name=f"{job.name}/{row.trial}",
+                x=value_of(row, x),
+                y=value,
+                on_front=row.evaluation in front,
+            )
+            for row, value in zip(rows, values)
+        ],
+        x_metric=x,
+        y_metric=_scaled(y, values),
+        title=f"{job.name}: {y} against {x}",
+    )
+
+
+def _scaled(metric: str, values: Sequence[float]) -> str:
+    """An accuracy on a scale of its own, as tables have it, is no share."""
+    if metric.endswith("accuracy") and any(value > 1.0 for value in values):
+        return f"{metric} (own scale)"
+    return metric
 
 
 def write_pictures(
@@ -129,7 +172,11 @@ def _family(summary: Summary, metric: str, accuracy: str) -> list[FamilyPoint]:
 
 
 def _progress(store: Store, summary: Summary) -> Figure:
-    front = RunningFront([ObjectiveSpec(**o) for o in summary.job.objectives])
+    objectives = [ObjectiveSpec(**o) for o in summary.job.objectives]
+    front = RunningFront(objectives)
+    measured = [o for o in objectives if not o.known and o.metric != "reward"]
+    shown = measured[0] if measured else ObjectiveSpec("val_accuracy", True)
+    better = max if shown.maximize else min
     models: dict[str, ModelRow] = {
         row.evaluation: row for row in store.models(Filter(job=summary.job.id, origins=SEARCHED))
     }
@@ -141,11 +188,12 @@ def _progress(store: Store, summary: Summary) -> Figure:
             continue
         front.add(trial.values)
         model = models.get(trial.evaluation or "")
-        accuracy = _number(model.val_accuracy) if model else math.nan
-        best = accuracy if math.isnan(best) else max(best, accuracy)
+        value = value_of(model, shown.metric) if model else math.nan
+        best = value if math.isnan(best) else best if math.isnan(value) else better(best, value)
         volume = front.hypervolume(summary.job.reference) if summary.job.reference else math.nan
         points.append(ProgressPoint(trials=done, hypervolume=volume, best=best))
-    return progress_figure(points)
+    name = ACCURACY.get(shown.metric, shown.metric)
+    return progress_figure(points, best_metric=_scaled(name, [p.best for p in points]))
 
 
 def _number(value: float | None) -> float:

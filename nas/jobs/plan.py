@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.cost import COST_METRICS, Costs, count
 from nas.cost.spaces import known_costs
@@ -17,9 +17,11 @@ from nas.errors import InvalidRequestError
 from nas.evaluation.contract import EvaluationKey, Evaluator
 from nas.jobs.spec import EvaluatorSpec, JobSpec
 from nas.quantity import Bound, parse_quantity
+from nas.search.choices import violation_of
 from nas.search.driver import Proposal
 from nas.search.evaluations import Candidate
 from nas.search.objectives import Reward, parse_constraints, parse_objectives
+from nas.search.records import architecture_row
 from nas.search.samplers.contract import ObjectiveSpec, Problem
 from nas.training.recipe import Recipe, TrainOn
 from search_spaces.architecture import Architecture
@@ -50,6 +52,27 @@ class Plan:
     reference: tuple[float, ...]
     artifacts: str
 
+    @property
+    def data_hash(self) -> str:
+        """What must be the same for the job to go on."""
+        return self.data.content_hash
+
+    def space_document(self) -> dict[str, Any]:
+        """The space as the store keeps it."""
+        return self.space.to_dict()
+
+    def describe(self) -> str:
+        """The data in a few words."""
+        parts = ("train", "val", "test")
+        sizes = ", ".join(f"{len(getattr(self.data, part)):,} {part}" for part in parts)
+        height, width = self.data.train.images.shape[1:3]
+        return f"{len(self.data.classes)} classes, {sizes} images of {width} x {height}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What was odd about the data."""
+        return [f"data: {note}" for note in self.data.notes]
+
     def evaluator(self, recipe: Recipe, train_on: TrainOn = "train") -> Evaluator:
         """What evaluates networks in this job under that recipe."""
         return make_evaluator(self, recipe, train_on)
@@ -76,30 +99,27 @@ class Plan:
             seed=self.spec.search.seed if seed is None else seed,
             train_on=train_on,
         )
+        costs = costs or count(architecture)
         return Candidate(
             key=key,
             evaluator=evaluator,
             architecture=architecture,
             choices=dict(choices or {}),
-            costs=costs_by_name(costs or count(architecture)),
+            costs=costs_by_name(costs),
+            network=architecture_row(architecture, costs),
         )
 
     def problem(self) -> Problem:
         """What the job's sampler is told; costs and constraints are known to it exactly."""
-
-        def violation(choices: Sequence[Choices]) -> NDArray[np.float64]:
-            costs = known_costs(self.space, choices)
-            total = np.zeros(len(choices))
-            for bound in self.constraints:
-                total += [bound.violation(value) for value in costs[bound.metric]]
-            return total
-
+        costs = partial(known_costs, self.space)
         return Problem(
             decisions=self.space.decisions,
             objectives=self.objectives,
             seed=self.spec.search.seed,
-            known_costs=partial(known_costs, self.space),
-            constraint_violation=violation if self.constraints else None,
+            known_costs=costs,
+            constraint_violation=violation_of(self.constraints, costs)
+            if self.constraints
+            else None,
             reference=self.reference,
         )
 

@@ -16,8 +16,10 @@ from nas.jobs.reporter import Reporter
 from nas.jobs.scale import run_scaling
 from nas.jobs.spec import ExecutionSpec
 from nas.jobs.stage import Stage
+from nas.jobs.start import JobPlan, Started
+from nas.jobs.table_plan import TablePlan
 from nas.jobs.trial_log import StoreLog
-from nas.search.driver import SearchSettings, run_search
+from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
 from nas.search.records import trial_records
 from nas.search.samplers import make_sampler
@@ -35,7 +37,7 @@ LEASE_S = 60.0
 def run_job(
     store: Store,
     job: JobRow,
-    plan: Plan,
+    plan: JobPlan,
     reporter: Reporter,
     stages: tuple[str, ...] = STAGES,
 ) -> JobRow:
@@ -48,11 +50,17 @@ def run_job(
         InvalidRequestError: If another live driver holds the job.
         NasError: If a stage cannot go on; the job is then failed, with the reason.
     """
-    with driving(store, job, plan.spec.execution) as evaluations:
-        stage = Stage(store=store, job=job, plan=plan, evaluations=evaluations, reporter=reporter)
+    execution = plan.spec.execution
+    if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
+        execution = ExecutionSpec(executor="inline")
+    with driving(store, job, execution) as evaluations:
         if SEARCH in stages:
-            run_trials(stage)
+            run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
+            networks = Started(job=job, plan=plan).networks
+            stage = Stage(
+                store=store, job=job, plan=networks, evaluations=evaluations, reporter=reporter
+            )
             run_scaling(stage, plan.spec.scaling)
     return store.find_job(job.id)
 
@@ -78,40 +86,42 @@ def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Eva
         store.set_job_state(job.id, JobState.COMPLETED)
 
 
-def run_trials(stage: Stage) -> None:
+def run_trials(
+    store: Store, job: JobRow, plan: JobPlan, evaluations: Evaluations, reporter: Reporter
+) -> None:
     """Run a job's search to its number of trials."""
-    plan, spec = stage.plan, stage.plan.spec.search
-    earlier = trial_records(stage.store.trials(stage.job.id, origins=("search", "known")))
+    spec = plan.spec.search
+    earlier = trial_records(store.trials(job.id, origins=("search", "known")))
     settings = SearchSettings(
         objectives=plan.objectives,
         propose=plan.propose,
         trials=spec.trials,
         reference=plan.reference,
         constraints=plan.constraints,
-        reward=plan.reward,
+        reward=plan.reward if isinstance(plan, Plan) else None,
     )
-    run_search(
+    drive(
         settings,
         job_sampler(plan),
-        stage.evaluations,
-        StoreLog(stage.store, stage.job.id),
+        evaluations,
+        StoreLog(store, job.id),
         earlier,
-        _known(stage, spec.start_with) if not earlier else (),
-        stage.reporter.progress,
+        _known(plan, spec.start_with, reporter) if isinstance(plan, Plan) and not earlier else (),
+        reporter.progress,
     )
 
 
-def _known(stage: Stage, names: tuple[str, ...]) -> list[Choices]:
+def _known(plan: Plan, names: tuple[str, ...], reporter: Reporter) -> list[Choices]:
     found: list[Choices] = []
     for name in names:
-        choices, distance = nearest(stage.plan.space, get_published(name))
+        choices, distance = nearest(plan.space, get_published(name))
         where = "a member" if distance == 0 else f"the nearest member is {distance:g} away"
-        stage.reporter.note(f"{name}: {where} of space {stage.plan.space.name}")
+        reporter.note(f"{name}: {where} of space {plan.space.name}")
         found.append(choices)
     return found
 
 
-def job_sampler(plan: Plan) -> Sampler:
+def job_sampler(plan: JobPlan) -> Sampler:
     """The job's sampler, told what the job's problem is."""
     spec = plan.spec.search
     return make_sampler(spec.sampler.name, plan.problem(), **spec.sampler.options)

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from nas.data.spec import DataSpec
 from nas.errors import InvalidRequestError
@@ -132,11 +139,18 @@ class ExecutionSpec(_Part):
 
 
 class EvaluatorSpec(_Part):
-    """How a network gets its metrics: by training, or by a function of one's own."""
+    """How a network gets its metrics: by training, by a function of one's own, from a table."""
 
-    name: Literal["training", "python"] = "training"
+    name: Literal["training", "python", "table"] = "training"
     function: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     metrics: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=dict)
+    file: str | None = Field(None, min_length=1, description="of a table, .csv or .json")
+    decisions: tuple[str, ...] = Field(
+        (), description="a table's columns; default: those that are no metric"
+    )
+    known_costs: tuple[str, ...] = Field(
+        (), description="a table's columns that are exact before any evaluation"
+    )
 
 
 class JobSpec(_Part):
@@ -166,8 +180,16 @@ class JobSpec(_Part):
     @field_validator("evaluator", mode="before")
     @classmethod
     def _evaluator(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"name": "python", "function": value} if ":" in value else {"name": value}
+        return _evaluator_fields(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_table(cls, value: Any) -> Any:
+        """A job over a table is over its columns, and there are no networks to scale."""
+        if isinstance(value, Mapping):
+            evaluator = _evaluator_fields(value.get("evaluator"))
+            if isinstance(evaluator, Mapping) and evaluator.get("name") == "table":
+                return {"space": "table", "scaling": None, **value}
         return value
 
     @property
@@ -180,6 +202,16 @@ class JobSpec(_Part):
         """Equal for job files that mean the same, whatever else they say about where it runs."""
         plain = self.model_dump(mode="json", exclude_defaults=True, exclude={"execution"})
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _evaluator_fields(value: Any) -> Any:
+    """`table:FILE`, `package.module:function` or a name, as the mapping that it stands for."""
+    if not isinstance(value, str):
+        return value
+    name, colon, rest = value.partition(":")
+    if name == "table" and colon:
+        return {"name": name, "file": rest}
+    return {"name": "python", "function": value} if colon else {"name": value}
 
 
 def load_job(path: Path) -> JobSpec:
@@ -256,6 +288,9 @@ def _resolve_paths(job: JobSpec, folder: Path) -> JobSpec:
         updates["data"] = job.data.model_copy(update={"source": str(here)})
     if isinstance(job.space, str) and job.space.endswith((".yaml", ".yml")):
         updates["space"] = str(folder / job.space)
+    if job.evaluator.file is not None:
+        here = folder / Path(job.evaluator.file).expanduser()
+        updates["evaluator"] = job.evaluator.model_copy(update={"file": str(here)})
     latency = job.scaling.latency if job.scaling else None
     if job.scaling is not None and latency is not None:
         table = str(folder / Path(latency.table).expanduser())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import __version__
 from nas.data import ImageData, load_data
 from nas.errors import InvalidRequestError
+from nas.jobs.front import table_error
 from nas.jobs.plan import Plan, make_plan
 from nas.jobs.spec import JobSpec, ScalingSpec, job_from_dict
+from nas.jobs.table_plan import TablePlan, make_table_plan
 from nas.search.samplers import make_sampler
 from nas.store import DatasetRow, JobRow, JobState, RecipeRow
 from search_spaces.published import get_published
@@ -19,12 +22,24 @@ if TYPE_CHECKING:
     from nas.store import Store
 
 
+JobPlan = Plan | TablePlan
+
+
 @dataclass(frozen=True, kw_only=True)
 class Started:
     """A job with its plan."""
 
     job: JobRow
-    plan: Plan
+    plan: JobPlan
+
+    @property
+    def networks(self) -> Plan:
+        """The plan of a job over networks.
+
+        Raises:
+            InvalidRequestError: If it is over a table.
+        """
+        return _networks(self.plan, f"{self.job.name} ({self.job.id})")
 
 
 def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") -> Started:
@@ -38,8 +53,8 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     known = _describe(store, plan)
     job = store.create_job(
         spec.name,
-        spec.model_dump(mode="json", exclude_defaults=True),
-        plan.space.to_dict(),
+        spec_document(spec),
+        plan.space_document(),
         objectives=[asdict(objective) for objective in plan.objectives],
         reference=plan.reference,
         owner=getpass.getuser(),
@@ -49,8 +64,49 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     return Started(job=job, plan=plan)
 
 
-def _describe(store: Store, plan: Plan) -> dict[str, Any]:
+def spec_document(spec: JobSpec) -> dict[str, Any]:
+    """The job file as it is stored; a table is found again from any folder."""
+    document = spec.model_dump(mode="json", exclude_defaults=True)
+    if spec.evaluator.file is not None:
+        document["evaluator"]["file"] = str(Path(spec.evaluator.file).absolute())
+    return document
+
+
+def plan_job(spec: JobSpec, artifacts: str, expected_hash: str | None = None) -> JobPlan:
+    """A job's plan, with or without a job: the file against its data or its table.
+
+    Raises:
+        InvalidRequestError, SearchSpaceError: If anything in it is wrong, or the data is not
+            what is expected.
+    """
+    if spec.evaluator.name == "table":
+        plan = make_table_plan(spec)
+        if expected_hash is not None and plan.data_hash != expected_hash:
+            raise InvalidRequestError(
+                f"The table {plan.table.name} has changed since this job was started; "
+                f"start a new job with it: --fresh."
+            )
+        return plan
+    data = load_job_data(spec, artifacts, expected_hash)
+    return make_plan(spec, data, artifacts)
+
+
+def network_plan(spec: JobSpec, artifacts: str) -> Plan:
+    """The plan of a job over networks, before there is a job."""
+    return _networks(plan_job(spec, artifacts), spec.name)
+
+
+def _networks(plan: JobPlan, name: str) -> Plan:
+    if isinstance(plan, TablePlan):
+        raise table_error(name)
+    return plan
+
+
+def _describe(store: Store, plan: JobPlan) -> dict[str, Any]:
     """Put down the recipes and the data set of a job; returns what its row says of them."""
+    known = {"data_hash": plan.data_hash, "version": __version__}
+    if isinstance(plan, TablePlan):
+        return known
     spec, data = plan.spec, plan.data
     grid = spec.scaling.grid.recipe if spec.scaling else None
     for recipe in {spec.recipe, spec.full_recipe, grid or spec.recipe}:
@@ -65,16 +121,7 @@ def _describe(store: Store, plan: Plan) -> dict[str, Any]:
             details={"mean": list(data.mean), "std": list(data.std), "split": data.split},
         )
     )
-    return {
-        "data_hash": data.content_hash,
-        "version": __version__,
-        "reward_target": plan.reward.target,
-    }
-
-
-def plan_job(spec: JobSpec, artifacts: str) -> Plan:
-    """A job's plan before there is a job."""
-    return make_plan(spec, load_job_data(spec, artifacts), artifacts)
+    return {**known, "reward_target": plan.reward.target}
 
 
 def take_up_job(store: Store, job: JobRow, spec: JobSpec | None = None) -> Started:
@@ -91,18 +138,18 @@ def take_up_job(store: Store, job: JobRow, spec: JobSpec | None = None) -> Start
     artifacts = str(job.attributes["artifacts"])
     if "data_hash" not in job.attributes:
         return _first_taken_up(store, job, plan_job(spec, artifacts))
-    data = load_job_data(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
-    return Started(job=job, plan=make_plan(spec, data, artifacts))
+    plan = plan_job(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
+    return Started(job=job, plan=plan)
 
 
-def _first_taken_up(store: Store, job: JobRow, plan: Plan) -> Started:
+def _first_taken_up(store: Store, job: JobRow, plan: JobPlan) -> Started:
     """A job that was submitted from where its data could not be seen."""
     check_runnable(plan, store)
     store.update_job(
         job.id,
         reference=plan.reference,
         attributes=_describe(store, plan),
-        space=plan.space.to_dict(),
+        space=plan.space_document(),
         objectives=[asdict(objective) for objective in plan.objectives],
     )
     return Started(job=store.find_job(job.id), plan=plan)
@@ -138,7 +185,7 @@ def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
     return load_data(spec.data, cache=cache, expected_hash=expected_hash)
 
 
-def check_runnable(plan: Plan, store: Store) -> None:
+def check_runnable(plan: JobPlan, store: Store) -> None:
     """Refuse a sampler, evaluator or scaling that could only fail later."""
     spec = plan.spec
     for name in spec.search.start_with:
@@ -148,6 +195,8 @@ def check_runnable(plan: Plan, store: Store) -> None:
         plan.problem(),
         **spec.search.sampler.options,
     )
+    if isinstance(plan, TablePlan):
+        return
     if spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:

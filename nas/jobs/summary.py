@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas.jobs.compare import Compared, read_comparison
+from nas.jobs.front import SEARCHED, job_front
 from nas.search.progress import RunningFront
 from nas.search.samplers.contract import ObjectiveSpec
 from nas.store import FamilyRow, Filter, JobRow, ModelRow, Store, TrialRow
-
-SEARCHED = ("search", "known")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class Summary:
     """A job as it stands.
 
     Args:
-        front: Non-dominated models of the search, cheapest first, by MACs.
+        front: Non-dominated models of the search by the job's objectives, cheapest first.
         states: Search trials by state.
         chosen: The family member with the best validation accuracy; of equals the cheapest.
         trained: Evaluations that this job computed; `reused` came from the store.
@@ -72,7 +71,7 @@ def summarise(store: Store, job: JobRow) -> Summary:
     return Summary(
         job=job,
         states=states,
-        front=tuple(store.front(Filter(job=job.id))),
+        front=tuple(job_front(store, job)),
         best_accuracy=_best(searched, models),
         hypervolume=_hypervolume(job, searched),
         family=family,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas.errors import NasError
 from nas.jobs.deliver import for_data
+from nas.jobs.front import table_error
 from nas.jobs.reporter import Reporter
 from nas.jobs.run import driving
 from nas.jobs.spec import JobSpec
@@ -29,8 +30,10 @@ def train_one(
     Raises:
         NasError: If the training fails, with the reason.
     """
+    if spec.evaluator.name == "table":
+        raise table_error(spec.name)
     started = start_job(store, spec, artifacts, kind="train")
-    job, plan = started.job, started.plan
+    job, plan = started.job, started.networks
     architecture = for_data(architecture, plan)
     candidate = plan.candidate(architecture, spec.full_recipe, seed=seed)
     with driving(store, job, spec.execution) as evaluations:

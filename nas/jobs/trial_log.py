@@ -7,7 +7,6 @@ from typing import Any
 
 from nas.search.driver import Proposal
 from nas.search.evaluations import Finished
-from nas.search.records import architecture_row
 from nas.search.samplers.contract import TrialRecord
 from nas.store import ArchitectureRow, AttemptRow, NewTrial, Store, TrialEnd
 
@@ -108,9 +107,7 @@ def log_study(
 
 
 def _architecture(proposal: Proposal) -> ArchitectureRow | None:
-    if proposal.candidate is None or proposal.candidate.architecture is None:
-        return None
-    return architecture_row(proposal.candidate.architecture)
+    return None if proposal.candidate is None else proposal.candidate.architecture_row()
 
 
 def _key(finished: Finished | None) -> str | None:

@@ -61,7 +61,9 @@ def _panel(shown: Metric, values: list[tuple[int, float]], color: str) -> Panel:
     )
     single = len(marks) == 1  # a line of one point cannot be seen
     style = Style(color=color, marker="circle" if single else "none", line="step")
-    title = shown.title if shown.title == "Hypervolume" else f"Best {shown.title.lower()} (%)"
+    title = shown.title
+    if title != "Hypervolume":
+        title = f"Best {title[:1].lower()}{title[1:]}" + (f" ({shown.unit})" if shown.unit else "")
     return Panel(
         x=Axis(title="Trials completed"),
         y=Axis(title=title),

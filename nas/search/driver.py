@@ -22,7 +22,7 @@ from nas.search.samplers.contract import (
 from search_spaces.space import Choices
 
 MOST_INFEASIBLE_IN_A_ROW = 2_000
-FAILURES_TO_GIVE_UP = 20
+FAILURES_TO_GIVE_UP, INFEASIBLE_TO_GIVE_UP = 20, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +45,15 @@ class SearchSettings:
     Args:
         propose: Choices to their meaning; called in the driver, so it must be cheap.
         trials: Trials to bring to an end; those that break a bound on a cost don't count.
-        reference: Reference point of the hypervolume, in the objectives' order.
+        reference: Reference point of the hypervolume, in the objectives' order; None takes it
+            from the first trials.
+        reward: What the objective `reward` means; None where it is a metric like others.
     """
 
     objectives: tuple[ObjectiveSpec, ...]
     propose: Callable[[Choices], Proposal]
     trials: int
-    reference: tuple[float, ...]
+    reference: tuple[float, ...] | None
     constraints: tuple[Bound, ...] = ()
     reward: Reward | None = None
 
@@ -66,7 +68,7 @@ class TrialLog(Protocol):
         """A trial's end; `finished` is None where nothing had to be evaluated."""
 
 
-def run_search(
+def drive(
     settings: SearchSettings,
     sampler: Sampler,
     evaluations: Evaluations,
@@ -105,6 +107,7 @@ class _Search:
         self._tell_progress = on_progress or (lambda snapshot: None)
         self._infeasible_in_a_row = 0
         self._worked = False
+        self._failed = 0
         self._failure = ""
         self._nearest_miss: tuple[float, Bound, float] | None = None
 
@@ -118,8 +121,7 @@ class _Search:
         self._tell_progress(self._progress.snapshot())
         while self._progress.done < self._settings.trials:
             self._suggest()
-            for finished in self._evaluations.collect():
-                self._end(self._records[finished.ticket], finished)
+            self._evaluations.collect(on_end=self._end)
             self._tell_progress(self._progress.snapshot())
             self._give_up_if_nothing_works()
         return [self._records[number] for number in sorted(self._records)]
@@ -128,6 +130,7 @@ class _Search:
         self._sampler.restore(earlier)
         self._progress.restore(earlier)
         self._worked = any(record.values is not None for record in earlier)
+        self._failed = sum(record.state is TrialState.FAILED for record in earlier)
         for record in earlier:
             self._records[record.number] = record
             if record.state in (TrialState.RUNNING, TrialState.WAITING):
@@ -144,11 +147,12 @@ class _Search:
                 return
             records = self._sampler.ask(wanted)
             proposals = [self._settings.propose(record.choices) for record in records]
-            self._log.started(records, proposals)
-            for record, proposal in zip(records, proposals):
-                self._records[record.number] = record
-                self._proposals[record.number] = proposal
-                self._begin(record)
+            with self._evaluations.together():
+                self._log.started(records, proposals)
+                for record, proposal in zip(records, proposals):
+                    self._records[record.number] = record
+                    self._proposals[record.number] = proposal
+                    self._begin(record)
 
     def _begin(self, record: TrialRecord) -> None:
         proposal = self._proposals[record.number]
@@ -177,7 +181,8 @@ class _Search:
     def _give_up_if_nothing_works(self) -> None:
         """One broken network is a failed trial; nothing but failures is a failed search."""
         ended = self._progress.done
-        if ended >= min(FAILURES_TO_GIVE_UP, self._settings.trials) and not self._worked:
+        most = FAILURES_TO_GIVE_UP if self._failed == ended else INFEASIBLE_TO_GIVE_UP
+        if ended >= min(most, self._settings.trials) and not self._worked:
             last = self._failure.strip().splitlines()[-1:] or ["no reason was given"]
             raise NasError(f"None of the first {ended} trials could be evaluated: {last[0]}")
 
@@ -188,14 +193,15 @@ class _Search:
     def _no_member(self) -> str:
         tries = f"No network met the constraints in {MOST_INFEASIBLE_IN_A_ROW:,} suggestions"
         if self._nearest_miss is None:
-            return f"{tries}: {self._settings.propose} accepts none."
+            return f"{tries}: none of them means a network, or has known costs."
         _, bound, value = self._nearest_miss
         return (
             f"{tries}; the nearest had {bound.metric} {value:,.0f} against {bound}. "
             f"Raise the bound or widen the space."
         )
 
-    def _end(self, record: TrialRecord, finished: Finished) -> None:
+    def _end(self, finished: Finished) -> None:
+        record = self._records[finished.ticket]
         proposal = self._proposals[record.number]
         state = TrialState(finished.status.value)
         values = errors = None
@@ -216,18 +222,25 @@ class _Search:
         self._settle(ended, finished, finished.reason)
 
     def _standard_errors(self, finished: Finished) -> tuple[float, ...]:
+        """Of each value: the accuracy's sampling error, or what a metric NAME_se says."""
         assert finished.evaluation is not None
-        error = finished.evaluation.val_accuracy_se or 0.0
-        return tuple(
-            error if objective.metric in ("accuracy", "reward") else 0.0
-            for objective in self._settings.objectives
-        )
+        sampling, metrics = finished.evaluation.val_accuracy_se, finished.evaluation.metrics
+        errors = []
+        for objective in self._settings.objectives:
+            name, error = objective.metric, 0.0
+            if name in ("accuracy", "reward") and sampling is not None:
+                error = sampling
+            elif not objective.known:
+                error = metrics.get(f"{name}_se", 0.0)
+            errors.append(max(error, 0.0))
+        return tuple(errors)
 
     def _settle(self, ended: TrialRecord, finished: Finished | None, reason: str) -> None:
         told = self._sampler.tell(ended)
         proposal = replace(self._proposals.pop(ended.number), reason=reason)
         self._records[ended.number] = told
         self._worked |= told.state in (TrialState.COMPLETED, TrialState.PRUNED)
+        self._failed += told.state is TrialState.FAILED
         self._failure = reason if finished else self._failure
         self._log.ended(told, proposal, finished)
         self._progress.add(told, _accuracy(finished))

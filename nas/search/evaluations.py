@@ -10,30 +10,64 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
 from nas.evaluation import work
 from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
 from nas.search.records import architecture_row, evaluation_row
-from nas.store import EvaluationRow, Store
+from nas.store import ArchitectureRow, EvaluationRow
 from search_spaces.architecture import Architecture
 from search_spaces.space import Option
 
 LEASE_S = 60.0
+
+
+class EvaluationStore(Protocol):
+    """What is needed of a store: evaluations by key, and claims on keys (see `nas.store`)."""
+
+    def evaluation(self, key: str) -> EvaluationRow | None: ...
+
+    def save_evaluation(
+        self, evaluation: EvaluationRow, architecture: ArchitectureRow | None = None
+    ) -> EvaluationRow: ...
+
+    def claim(
+        self, keys: Sequence[str], owner: str, lease_s: float, job: str | None = None
+    ) -> set[str]: ...
+
+    def renew(self, owner: str, lease_s: float) -> int: ...
+
+    def release(self, keys: Sequence[str], owner: str) -> None: ...
+
+    def together(self) -> AbstractContextManager[None]: ...
+
 
 MakeExecutor = Callable[[Work, OnReport], Executor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One thing to evaluate, and by what."""
+    """One thing to evaluate, and by what.
+
+    Args:
+        network: The architecture as the store keeps it, if it was made already.
+    """
 
     key: EvaluationKey
     evaluator: Evaluator
     architecture: Architecture | None = None
     choices: Mapping[str, Option] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
+    network: ArchitectureRow | None = None
+
+    def architecture_row(self) -> ArchitectureRow | None:
+        """The architecture as the store keeps it, if there is one."""
+        if self.network is None and self.architecture is not None:
+            return architecture_row(self.architecture)
+        return self.network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +98,7 @@ class Evaluations:
 
     def __init__(
         self,
-        store: Store,
+        store: EvaluationStore,
         make_executor: MakeExecutor,
         owner: str,
         job: str | None = None,
@@ -96,26 +130,36 @@ class Evaluations:
         if key in self._tickets:
             self._tickets[key].append(ticket)
             return
-        stored = self._store.evaluation(key)
-        if stored is not None:
-            self._ready.append(_finished(ticket, stored, reused=True))
-            return
         self._candidates[key] = candidate
         self._tickets[key] = [ticket]
         self._elsewhere.add(key)
-        self._ready += self._take(key)
+        with self._store.together():
+            self._ready += self._take(key)
 
-    def collect(self, timeout_s: float = 1.0) -> list[Finished]:
-        """What has ended since; waits up to `timeout_s` (longer where work runs in process)."""
-        if self._ready:
-            ready, self._ready = self._ready, []
-            return ready
-        finished = self._look_elsewhere()
-        if finished:
-            return finished
-        for result in self._running().collect(timeout_s):
-            finished += self._finish(result)
-        if not finished and self._elsewhere and not self._started():
+    def together(self) -> AbstractContextManager[None]:
+        """One transaction for what is handed in inside, and for what the caller writes."""
+        return self._store.together()
+
+    def collect(
+        self, timeout_s: float = 1.0, on_end: Callable[[Finished], None] | None = None
+    ) -> list[Finished]:
+        """What has ended since; waits up to `timeout_s` (longer where work runs in process).
+
+        Args:
+            on_end: Hears each end within the transaction that writes its evaluation, so that
+                both are stored or none is.
+        """
+        finished, self._ready = self._ready, []
+        if not finished:
+            finished = self._look_elsewhere()
+        results = [] if finished else self._running().collect(timeout_s)
+        if finished or results:
+            with self._store.together():
+                for result in results:
+                    finished += self._finish(result)
+                for end in finished if on_end else ():
+                    on_end(end)  # type: ignore[misc]
+        elif self._elsewhere and not self._started():
             time.sleep(min(timeout_s, 0.5))
         return finished
 
@@ -157,35 +201,34 @@ class Evaluations:
         """See whether other jobs are done with keys that they held, or gave them up."""
         finished: list[Finished] = []
         for key in list(self._elsewhere):
-            stored = self._store.evaluation(key)
-            if stored is not None:
-                self._elsewhere.discard(key)
-                finished += self._answer(key, stored, reused=True)
-            else:
-                finished += self._take(key)
+            finished += self._take(key)
         return finished
 
     def _take(self, key: str) -> list[Finished]:
-        """Start a key unless another job holds it, or ended it between our look and our claim."""
-        if not self._store.claim([key], self._owner, LEASE_S):
-            return []
-        self._elsewhere.discard(key)
+        """Start a key unless it is stored, or another job holds it.
+
+        The look comes after the claim: a key may end at another job in between.
+        """
+        claimed = self._store.claim([key], self._owner, LEASE_S)
         stored = self._store.evaluation(key)
-        if stored is None:
+        if claimed or stored is not None:
+            self._elsewhere.discard(key)
+        if stored is not None:
+            if claimed:
+                self._store.release([key], self._owner)
+            return self._answer(key, stored, reused=True)
+        if claimed:
             self._start(key)
-            return []
-        self._store.release([key], self._owner)
-        return self._answer(key, stored, reused=True)
+        return []
 
     def _finish(self, result: Result) -> list[Finished]:
         outcome = _outcome(result)
         candidate = self._candidates[result.key]
         if outcome.status in (Status.COMPLETED, Status.INFEASIBLE):
             row = evaluation_row(candidate, outcome, candidate.costs, self._job)
-            network = candidate.architecture
-            stored = self._store.save_evaluation(  # which ends the claim
-                row, architecture_row(network) if network is not None else None
-            )
+            stored = self._store.save_evaluation(
+                row, candidate.architecture_row()
+            )  # ends the claim
             return self._answer(
                 result.key, stored, attempts=result.attempts, seconds=outcome.seconds
             )
@@ -237,10 +280,10 @@ def evaluate_all(
                 exhausted = True
             else:
                 evaluations.submit(place, candidate)
-        for finished in evaluations.collect():
+        for finished in evaluations.collect(
+            on_end=lambda end: on_end(end.ticket, end) if on_end else None
+        ):
             answers[finished.ticket] = finished
-            if on_end:
-                on_end(finished.ticket, finished)
     return [answers[i] for i in range(len(candidates))]
 
 
@@ -283,7 +326,7 @@ def _outcome(result: Result) -> Outcome:
 class _LeaseKeeper:
     """Renews this driver's claims while it lives, whatever its main thread is busy with."""
 
-    def __init__(self, store: Store, owner: str) -> None:
+    def __init__(self, store: EvaluationStore, owner: str) -> None:
         self._store, self._owner = store, owner
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from nas.cost import COST_METRICS
@@ -36,11 +36,14 @@ class Reward:
         return float(accuracy * (cost / self.target) ** self.exponent)
 
 
-def parse_objective(text: str, own_metrics: Mapping[str, str] | None = None) -> ObjectiveSpec:
+def parse_objective(
+    text: str, own_metrics: Mapping[str, str] | None = None, known: Collection[str] = ()
+) -> ObjectiveSpec:
     """Read an objective: a metric's name, with a direction where it is not a known one.
 
     Args:
         own_metrics: Metrics of the evaluator's own, with 'maximize' or 'minimize'.
+        known: Costs of a table's own, beside those of networks; minimized if nothing is said.
 
     >>> parse_objective("macs")
     ObjectiveSpec(metric='macs', maximize=False, known=True)
@@ -59,8 +62,8 @@ def parse_objective(text: str, own_metrics: Mapping[str, str] | None = None) -> 
         if direction == "minimize":
             raise InvalidRequestError(f"The metric {name!r} can only be maximized.")
         return ObjectiveSpec(name, maximize=True)
-    if direction:
-        return ObjectiveSpec(name, maximize=direction == "maximize")
+    if direction or name in known:
+        return ObjectiveSpec(name, maximize=direction == "maximize", known=name in known)
     if own_metrics and name in own_metrics:
         return ObjectiveSpec(name, maximize=own_metrics[name] == "maximize")
     known = ", ".join((*MEASURED_METRICS, *COST_METRICS))
@@ -71,19 +74,23 @@ def parse_objective(text: str, own_metrics: Mapping[str, str] | None = None) -> 
 
 
 def parse_objectives(
-    texts: Sequence[str], own_metrics: Mapping[str, str] | None = None
+    texts: Sequence[str],
+    own_metrics: Mapping[str, str] | None = None,
+    known: Collection[str] = (),
 ) -> tuple[ObjectiveSpec, ...]:
     """Read a job's objectives: at least one, none twice."""
-    objectives = tuple(parse_objective(text, own_metrics) for text in texts)
+    objectives = tuple(parse_objective(text, own_metrics, known) for text in texts)
     names = [o.metric for o in objectives]
     if not names or len(set(names)) < len(names):
         raise InvalidRequestError(f"`objectives` must be one or more, none twice, but got {names}.")
     return objectives
 
 
-def parse_constraints(texts: Sequence[str]) -> tuple[Bound, ...]:
+def parse_constraints(
+    texts: Sequence[str], costs: Collection[str] = COST_METRICS
+) -> tuple[Bound, ...]:
     """Read hard constraints; they are on costs, which are known before anything is trained."""
-    return tuple(parse_bound(text, COST_METRICS) for text in texts)
+    return tuple(parse_bound(text, costs) for text in texts)
 
 
 def objective_values(
@@ -95,14 +102,14 @@ def objective_values(
 
     Args:
         metrics: Costs by name and what the evaluator measured; `accuracy` is its `val_accuracy`.
+        reward: What the objective `reward` means; None where it is a metric like others.
     """
     values = []
     accuracy = metrics.get("val_accuracy", metrics.get("accuracy", math.nan))
     for objective in objectives:
         if objective.metric == "accuracy":
             value = accuracy
-        elif objective.metric == "reward":
-            reward = reward or Reward()
+        elif objective.metric == "reward" and reward is not None:
             value = reward.value(accuracy, metrics.get(reward.metric, math.nan))
         else:
             value = metrics.get(objective.metric, math.nan)

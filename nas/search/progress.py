@@ -12,6 +12,9 @@ import numpy as np
 from nas.pareto import hypervolume
 from nas.search.samplers.contract import ObjectiveSpec, TrialRecord, TrialState
 
+FIRST_TRIALS = 10
+"""Completed trials that a reference point is taken from, where none is given."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
@@ -65,22 +68,27 @@ class RunningFront:
 
 
 class SearchProgress:
-    """Counts trials by state and follows front and hypervolume."""
+    """Counts trials by state and follows front and hypervolume.
+
+    Args:
+        reference: Reference point of the hypervolume; None takes the worst of the first trials.
+    """
 
     def __init__(
         self,
         objectives: Sequence[ObjectiveSpec],
-        reference: Sequence[float],
+        reference: Sequence[float] | None,
         total: int,
         stage: str = "search",
     ) -> None:
         self.front = RunningFront(objectives)
         self._objectives = tuple(objectives)
-        self._reference = tuple(reference)
+        self._reference = None if reference is None else tuple(reference)
+        self._first: list[tuple[float, ...]] = []
         self._stage, self._total = stage, total
         self._states: dict[str, int] = {}
         self._best = -math.inf
-        self._hypervolume = 0.0
+        self._hypervolume = 0.0 if reference is not None else math.nan
         self._started = time.monotonic()
         self._done_before = 0
         self.done = 0
@@ -101,8 +109,17 @@ class SearchProgress:
         named = dict(zip([o.metric for o in self._objectives], record.values))
         accuracy = named.get("accuracy", accuracy)
         self._best = max(self._best, accuracy) if math.isfinite(accuracy) else self._best
-        if self.front.add(record.values):
+        improved = self.front.add(record.values)
+        if self._reference is None:
+            self._first.append(record.values)
+            if len(self._first) == FIRST_TRIALS:
+                self._reference, improved = self._worst_of_first(), True
+        if improved and self._reference is not None:
             self._hypervolume = self.front.hypervolume(self._reference)
+
+    def _worst_of_first(self) -> tuple[float, ...]:
+        worst = [min if o.maximize else max for o in self._objectives]
+        return tuple(pick(values) for pick, values in zip(worst, zip(*self._first)))
 
     def snapshot(self) -> Snapshot:
         seconds = time.monotonic() - self._started

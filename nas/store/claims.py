@@ -38,7 +38,9 @@ class Claims(Connected):
                 }
                 for key in sorted(set(keys))  # one order, so that two claimers can't deadlock
             ]
-            connection.execute(_claim(connection.dialect.name), rows)
+            claimed = connection.execute(_claim(connection.dialect.name), rows)
+            if claimed.rowcount == len(rows):  # all of them, without asking
+                return set(keys)
             mine = select(claims.c.key).where(claims.c.key.in_(list(keys)), claims.c.owner == owner)
             return set(connection.execute(mine).scalars())
 
@@ -64,4 +66,5 @@ def _claim(dialect: str) -> Insert:
     new = insert.excluded
     free = or_(claims.c.owner == new.owner, claims.c.expires_at < new.claimed_at)
     taken = {name: new[name] for name in ("owner", "job", "claimed_at", "expires_at")}
-    return insert.on_conflict_do_update(index_elements=["key"], set_=taken, where=free)
+    statement = insert.on_conflict_do_update(index_elements=["key"], set_=taken, where=free)
+    return statement.execution_options(preserve_rowcount=True)

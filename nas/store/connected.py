@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -21,17 +22,41 @@ class Connected:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = for_writing(engine)
+        self._joined = threading.local()
 
     @property
     def url(self) -> str:
         """Where it is, without a password."""
         return shown_url(self._engine.url)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of everything that this thread does with the store inside.
+
+        All of it is written at the end, or nothing if something raises. Other writers wait, so
+        nothing that takes time belongs inside.
+        """
+        if self._open() is not None:
+            yield
+            return
+        with transaction(self._writer) as connection:
+            self._joined.connection = connection
+            try:
+                yield
+            finally:
+                self._joined.connection = None
+
+    def _open(self) -> Connection | None:
+        connection: Connection | None = getattr(self._joined, "connection", None)
+        return connection
+
     def _read(self) -> AbstractContextManager[Connection]:
-        return transaction(self._engine)
+        connection = self._open()
+        return transaction(self._engine) if connection is None else nullcontext(connection)
 
     def _write(self) -> AbstractContextManager[Connection]:
-        return transaction(self._writer)
+        connection = self._open()
+        return transaction(self._writer) if connection is None else nullcontext(connection)
 
 
 def upsert(dialect: str, table: Table) -> Insert:

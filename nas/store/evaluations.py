@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,10 @@ from nas.store.rows import ArchitectureRow, EvaluationRow
 from nas.store.schema import architectures, artifacts, claims, evaluations
 
 WEIGHTS = "weights"
+ACCURACIES = (
+    *("val_accuracy", "val_accuracy_se", "val_accuracy_spread"),
+    *("test_accuracy", "test_accuracy_se"),
+)
 CHUNK = 500  # of keys in one IN (...): PostgreSQL and SQLite both bound the parameters
 
 
@@ -51,7 +56,9 @@ class Evaluations(Connected):
         """
         with self._write() as connection:
             save_architectures(connection, [architecture] if architecture else [])
-            save_evaluations(connection, [evaluation])
+            evaluation = _as_stored(evaluation)
+            if save_evaluations(connection, [evaluation]) == 1:  # it is the one that stays
+                return evaluation
             (row,) = _select(connection, [evaluation.key])
             return row
 
@@ -85,13 +92,25 @@ def save_architectures(connection: Connection, rows: Sequence[ArchitectureRow]) 
     insert_new(connection, architectures, [columns_of(row) for _, row in ordered])
 
 
-def save_evaluations(connection: Connection, rows: Sequence[EvaluationRow]) -> None:
+def _as_stored(row: EvaluationRow) -> EvaluationRow:
+    """A row as it will come back: NaN is no value, and it has a time."""
+    numbers = {name: value for name, value in row.metrics.items() if math.isfinite(value)}
+    missing: dict[str, Any] = {
+        name: None for name in ACCURACIES if math.isnan(getattr(row, name) or 0.0)
+    }
+    return replace(row, created_at=row.created_at or now(), metrics=numbers, **missing)
+
+
+def save_evaluations(connection: Connection, rows: Sequence[EvaluationRow]) -> int:
+    """Write what is not there, or not completed there; returns how many of them that were."""
     if not rows:
-        return
+        return 0
     ordered = sorted(rows, key=lambda row: row.key)
-    connection.execute(_insert(connection.dialect.name), [_columns(row) for row in ordered])
+    columns = [_columns(row) for row in ordered]
+    written = connection.execute(_insert(connection.dialect.name), columns).rowcount
     _save_weights(connection, [row for row in ordered if row.weights])
     connection.execute(_END_CLAIM, [{"_key": row.key} for row in ordered])
+    return written
 
 
 @cache
@@ -100,7 +119,8 @@ def _insert(dialect: str) -> Insert:
     new = insert.excluded
     replaced = {c.name: new[c.name] for c in evaluations.c if c.name not in ("key", "created_at")}
     better = and_(evaluations.c.status != "completed", new.status == "completed")
-    return insert.on_conflict_do_update(index_elements=["key"], set_=replaced, where=better)
+    statement = insert.on_conflict_do_update(index_elements=["key"], set_=replaced, where=better)
+    return statement.execution_options(preserve_rowcount=True)
 
 
 _END_CLAIM = delete(claims).where(claims.c.key == bindparam("_key"))

@@ -27,12 +27,18 @@ def _known_cost(problem: Problem, options: Mapping[str, Any]) -> Sampler:
     return make_known_cost(problem, options)
 
 
+def _random(problem: Problem, options: Mapping[str, Any]) -> Sampler:
+    from nas.search.samplers.random_sampler import make_random
+
+    return make_random(problem, options)
+
+
 SAMPLERS: dict[str, Factory] = {
     "gp": partial(_optuna, "gp"),
     "known_cost": _known_cost,
     "nsga2": partial(_optuna, "nsga2"),
     "nsga3": partial(_optuna, "nsga3"),
-    "random": partial(_optuna, "random"),
+    "random": _random,
     "tpe": partial(_optuna, "tpe"),
 }
 

@@ -30,7 +30,6 @@ from nas.search.samplers.options import (
     GpOptions,
     Nsga2Options,
     Nsga3Options,
-    RandomOptions,
     TpeOptions,
     read_options,
 )
@@ -56,7 +55,7 @@ _FAILURE_VIOLATION = 1.0
 
 
 def make_optuna_sampler(name: str, problem: Problem, options: Mapping[str, Any]) -> OptunaSampler:
-    """Make 'random', 'nsga2', 'nsga3', 'tpe' or 'gp' from its options (`samplers.options`)."""
+    """Make 'nsga2', 'nsga3', 'tpe' or 'gp' from its options (`samplers.options`)."""
     build, joint = _BUILDERS[name](options)
     return OptunaSampler(problem, build, joint=joint)
 
@@ -273,11 +272,6 @@ class _AllAtOnce(BaseSampler):
         self._inner.before_trial(study, trial)
 
 
-def _random(options: Mapping[str, Any]) -> tuple[Build, bool]:
-    read_options("random", RandomOptions, options)
-    return lambda seed: optuna.samplers.RandomSampler(seed=seed), True
-
-
 def _nsga2(options: Mapping[str, Any]) -> tuple[Build, bool]:
     o = read_options("nsga2", Nsga2Options, options)
     return lambda seed: optuna.samplers.NSGAIISampler(
@@ -344,6 +338,5 @@ _BUILDERS: dict[str, Callable[[Mapping[str, Any]], tuple[Build, bool]]] = {
     "gp": _gp,
     "nsga2": _nsga2,
     "nsga3": _nsga3,
-    "random": _random,
     "tpe": _tpe,
 }

@@ -36,8 +36,9 @@ def decode(decisions: Sequence[Decision], codes: Codes) -> list[dict[str, Option
 
 def check_choices(problem: Problem, choices: Mapping[str, Any]) -> None:
     """Refuse answers that are missing, unknown or not among the options."""
+    names = {d.name for d in problem.decisions}
     for name in choices:
-        if all(d.name != name for d in problem.decisions):
+        if name not in names:
             raise InvalidRequestError(f"There is no decision {name!r} in this search.")
     for decision in problem.decisions:
         if choices.get(decision.name) not in decision.options:

@@ -15,7 +15,7 @@ from nas.jobs.run import SEARCH, run_job
 from nas.jobs.spec import job_from_dict
 from nas.jobs.start import start_job
 from nas.pareto import hypervolume, non_dominated
-from nas.search.driver import SearchSettings, run_search
+from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
 from nas.search.progress import RunningFront, Snapshot
 from nas.search.samplers import make_sampler
@@ -167,6 +167,6 @@ def test_the_loop_needs_no_store_of_ours(store: Store) -> None:
     )
     problem = Problem(decisions=plan.space.decisions, objectives=plan.objectives)
     evaluations = Evaluations(store, InlineExecutor, owner="me")
-    records = run_search(settings, make_sampler("random", problem), evaluations, Forgetful())
+    records = drive(settings, make_sampler("random", problem), evaluations, Forgetful())
     evaluations.close()
     assert [r.state for r in records] == [TrialState.COMPLETED] * 3

@@ -223,6 +223,36 @@ class RepositoryContract:
         assert math.isnan(row.values[1])
         assert store.trials(job, origins=["search"]) == []
 
+    # several writes as one
+
+    def test_what_is_done_together_is_written_at_its_end(self, store, job, url):
+        with Store.open(url) as other:
+            with store.together():
+                store.add_trials(job, [new_trial(0)])
+                with store.together():
+                    store.save_evaluation(evaluation_row(0))
+                assert len(store.trials(job)) == 1  # its own writes are seen
+                seen = []
+                thread = threading.Thread(target=lambda: seen.append(store.trials(job)))
+                thread.start()
+                thread.join()
+                assert seen == [[]]  # another thread is not part of it
+                assert other.trials(job) == []
+            assert len(other.trials(job)) == 1
+            assert other.evaluation(evaluation_row(0).key) is not None
+
+    def test_what_is_done_together_is_written_whole_or_not_at_all(self, store, job):
+        def fail_halfway():
+            with store.together():
+                store.add_trials(job, [new_trial(0)])
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail_halfway()
+        assert store.trials(job) == []
+        store.add_trials(job, [new_trial(0)])  # and the store goes on
+        assert len(store.trials(job)) == 1
+
     # evaluations
 
     def test_an_evaluation_comes_back_as_it_was_saved(self, store, job):

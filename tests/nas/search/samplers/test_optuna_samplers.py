@@ -70,15 +70,6 @@ def test_what_is_infeasible_or_fails_is_suggested_less_and_less(
     assert last < first / 2
 
 
-def test_random_draws_are_uniform_over_every_decision() -> None:
-    sampler = make_sampler("random", make_problem())
-    choices = [record.choices for record in sampler.ask(900)]
-    for decision in make_problem().decisions:
-        counts = [sum(c[decision.name] == o for c in choices) for o in decision.options]
-        expected = 900 / len(counts)
-        assert sum((n - expected) ** 2 / expected for n in counts) < 14  # 99.9 % of chi-squared(2)
-
-
 def test_trials_that_violate_nothing_leave_the_study_unconstrained() -> None:
     sampler = make_sampler("nsga2", make_problem())
     assert isinstance(sampler, OptunaSampler)
