@@ -99,6 +99,7 @@ def run_trials(
         reference=plan.reference,
         constraints=plan.constraints,
         reward=plan.reward if isinstance(plan, Plan) else None,
+        stopping=plan.stopping,
     )
     drive(
         settings,

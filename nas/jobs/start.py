@@ -184,6 +184,11 @@ def check_runnable(plan: JobPlan, store_url: str) -> None:
     )
     if isinstance(plan, TablePlan):
         return
+    if plan.stopping is not None and not plan.stopping.rungs:
+        raise InvalidRequestError(
+            f"`search.early_stopping.first` must be below the {plan.stopping.full:g} epochs of a "
+            f"whole evaluation, but got {plan.stopping.first:g}."
+        )
     if spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:

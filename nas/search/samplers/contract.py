@@ -64,7 +64,8 @@ class TrialRecord:
             completed.
         errors: Standard error of each value, where known.
         violation: How far it was from its hard constraints; 0 where all are met.
-        attributes: The sampler's own, stored with the trial and handed back on resume.
+        attributes: The sampler's own, stored with the trial and handed back on resume; the loop
+            may add to them.
     """
 
     number: int
