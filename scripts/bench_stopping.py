@@ -69,7 +69,7 @@ def job(options: argparse.Namespace, seed: int, stopping: dict[str, Any] | None)
 
 def run(store: Store, spec: JobSpec, artifacts: str) -> JobRow:
     same = find_same(store, spec)
-    started = take_up_job(same) if same else start_job(store, spec, artifacts, "search")
+    started = take_up_job(store, same) if same else start_job(store, spec, artifacts, "search")
     return run_job(store, started.job, started.plan, SilentReporter(), (SEARCH,))
 
 

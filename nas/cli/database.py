@@ -60,7 +60,7 @@ def gc(
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Free the weights that no front, family or running job needs."""
+    """Free the weights and checkpoints that no front, family or open job needs."""
     from nas.store import tools
 
     freed = tools.gc(open_store(store), artifact_location(store), dry_run=not really)
@@ -69,8 +69,8 @@ def gc(
         return
     verb = "Freed" if really else "Would free"
     console.print(
-        f"{verb} {len(freed.artifacts)} files of weights ({freed.bytes / 2**20:.1f} MiB) "
-        f"and {freed.claims} expired claims."
+        f"{verb} {len(freed.artifacts)} files of weights ({freed.bytes / 2**20:.1f} MiB), "
+        f"{len(freed.checkpoints)} checkpoints and {freed.claims} expired claims."
     )
     if not really:
         console.print("Do it with: nas db gc --yes")

@@ -111,7 +111,7 @@ def resume(
     if row.state == "completed":
         errors.print(f"Job {row.name} ({row.id}) is complete; nothing is left to do.")
     stages = {"search": (SEARCH,), "scale": (SCALE,)}.get(row.kind, STAGES)
-    drive(opened, take_up_job(row), output, as_json, stages, store)
+    drive(opened, take_up_job(opened, row), output, as_json, stages, store)
 
 
 def list_jobs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
@@ -232,7 +232,7 @@ def _begin(
         return
     if same is not None:
         errors.print(f"Job {same.name} ({same.id}) was interrupted; going on with it.")
-        started = take_up_job(same)
+        started = take_up_job(opened, same)
     else:
         kind = "search" if stages == ("search",) else "run"
         started = start_job(opened, spec, artifact_location(store_url), kind)

@@ -76,7 +76,7 @@ def pareto(
     names, _ = front_axes(row)
     axes = None if x is None and y is None else (x or names[0], y or names[-1])
     bounds = _bounds(row, where)
-    rows = job_front(opened, row, axes, bounds, ties=ties, origins=ORIGINS[of])
+    rows = job_front(opened, row, axes, bounds, ties=ties, origins=ORIGINS[of], mixed=of == "both")
     if as_json:
         print_json([asdict(model) for model in rows])
         return
@@ -87,6 +87,8 @@ def pareto(
         return
     title = front_title(row) if axes is None else f"{axes[1]} against {axes[0]}"
     whose = "" if of == "search" else f" ({of})"
+    if len({model.recipe for model in rows}) > 1:
+        errors.print("These networks were trained by different recipes: the longer has it easier.")
     print_models(opened, row, rows, f"Pareto front of {row.name} ({row.id}){whose}, {title}")
 
 
@@ -336,7 +338,7 @@ def export(
         deliveries = deliver(
             opened,
             row,
-            take_up_job(row).networks,
+            take_up_job(opened, row).networks,
             architecture,
             formats,
             output,

@@ -206,7 +206,7 @@ def _export(store: Store, summary: Summary, formats: Sequence[str], directory: P
     model = summary.chosen or (summary.front[-1] if summary.front else None)
     if model is None or model.architecture is None:
         return []
-    plan = take_up_job(summary.job).networks
+    plan = take_up_job(store, summary.job).networks
     with LiveReporter() as reporter:
         deliveries = deliver(
             store,

@@ -141,9 +141,9 @@ def _scale_job(
 
     opened = open_store(store)
     spec = _changed(job_spec(row), changes)
-    started = take_up_job(row, spec)
+    started = take_up_job(opened, row, spec)
     assert spec.scaling is not None
-    check_scaling(started.networks, store, spec.scaling)
+    check_scaling(started.networks, opened, spec.scaling)
     if dry:
         from nas.jobs.scale import preview_baseline
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from nas.cost.layers import Layer, block_layers, head_layers, peak_elements, stem_layers
 from search_spaces.architecture import Architecture, Block, Head, Stem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 BYTES = 4
 """A number's size in fp32."""
@@ -84,6 +85,8 @@ def count(architecture: Architecture) -> Costs:
 
 def count_many(architectures: Iterable[Architecture]) -> CostTable:
     """Count many networks' costs into a table; equal blocks are counted once."""
+    import numpy as np  # one network is counted without it
+
     rows = np.array([_total(architecture) for architecture in architectures], dtype=np.int64)
     return CostTable(*np.ascontiguousarray(rows.reshape(-1, len(COST_METRICS)).T))
 

@@ -103,6 +103,28 @@ def size_of(location: str, name: str) -> int | None:
         return None
 
 
+def names_in(location: str, folder: str) -> list[str]:
+    """Names of the files in a folder of the location, without what is being written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as location:
+    ...     write_bytes(location, "checkpoints/a.pt", b"")
+    ...     names_in(location, "checkpoints"), names_in(location, "weights")
+    (['checkpoints/a.pt'], [])
+    """
+    try:
+        if "://" in location:
+            import fsspec
+
+            system, path = fsspec.url_to_fs(f"{location.rstrip('/')}/{folder}")
+            found = [str(name).rpartition("/")[2] for name in system.ls(path, detail=False)]
+        else:
+            found = [entry.name for entry in (Path(location) / folder).iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(f"{folder}/{name}" for name in found if not name.startswith("."))
+
+
 def remove(location: str, name: str) -> None:
     """Delete a file, if it is there."""
     if "://" in location:

@@ -20,7 +20,7 @@ COLUMNS = (
 
 def is_over_table(job: JobRow) -> bool:
     """Whether its trials have choices and no networks."""
-    return "stages" not in job.space
+    return "decisions" in job.space
 
 
 def table_error(name: str) -> InvalidRequestError:
@@ -92,12 +92,14 @@ def job_front(
     *,
     ties: bool = False,
     origins: tuple[str, ...] | None = SEARCHED,
+    mixed: bool = False,
 ) -> list[ModelRow]:
     """The non-dominated models of a job's search, the best by the first metric first.
 
     Args:
         metrics: In place of the job's objectives.
         origins: Of which of its trials.
+        mixed: Whether they may be of several recipes.
     """
     names, directions = front_axes(job)
     if metrics is not None:
@@ -105,7 +107,7 @@ def job_front(
         names = tuple(ACCURACY.get(name, name) for name in metrics)
         directions = tuple(known.get(n, n.endswith("accuracy")) for n in names)
     if not is_over_table(job):
-        where = replace(_filter(job, bounds), origins=origins)
+        where = replace(_filter(job, bounds), origins=origins, mixed=mixed)
         return store.front(where, names, directions, ties=ties)
     rows = [row for row in store.models(Filter(job=job.id)) if _within(row, bounds)]
     return _front_of(job, rows, names, directions)

@@ -21,13 +21,13 @@ from nas.scaling import (
     read_latency_table,
 )
 from nas.search.evaluations import Candidate, Finished
-from nas.store import MemberRow
+from nas.store import MemberRow, Store
 from search_spaces.architecture import Architecture
 
 
-def named_baseline(store_url: str, plan: Plan, name: str) -> Architecture:
+def named_baseline(store: Store | str, plan: Plan, name: str) -> Architecture:
     """A network by its name, with the classes and channels of the job's data, at its pixels."""
-    architecture = for_data(find_architecture(name, store_url), plan)
+    architecture = for_data(find_architecture(name, store), plan)
     pixels = plan.spec.resolution
     return architecture if pixels is None else replace(architecture, resolution=pixels)
 

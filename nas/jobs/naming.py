@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from nas.store import Store, TrialRow
 
 
-def find_architecture(name: str, store_url: str) -> Architecture:
+def find_architecture(name: str, store: Store | str) -> Architecture:
     """Read `efficientnet_b0`, a fingerprint or its prefix, `JOB/12`, or a `.json` file.
+
+    Args:
+        store: A store, or its URL: opened only for names that need it.
 
     Raises:
         InvalidRequestError: If it is none of these, or the prefix is not unique.
@@ -25,12 +28,12 @@ def find_architecture(name: str, store_url: str) -> Architecture:
     if name.endswith(".json"):
         return _from_file(Path(name))
     if "/" in name:
-        return _from_store(name, store_url)
+        return _from_store(name, _opened(name, store))
     try:
         return get_published(name)
     except UnknownNameError as error:
         if re.fullmatch(r"[0-9a-f]{4,32}", name):
-            return _from_store(name, store_url)
+            return _from_store(name, _opened(name, store))
         raise InvalidRequestError(
             f"{error} It may also be a fingerprint, a trial as JOB/12, or a .json file."
         ) from None
@@ -45,8 +48,25 @@ def _from_file(path: Path) -> Architecture:
     return Architecture.from_json(text)
 
 
-def _from_store(name: str, store_url: str) -> Architecture:
-    store = _open(name, store_url)
+def find_trial(name: str, store: Store | str) -> TrialRow:
+    """The trial that JOB/12 names, whether it has a network or not."""
+    return _trial(_opened(name, store), name)
+
+
+def _opened(name: str, store: Store | str) -> Store:
+    if not isinstance(store, str):
+        return store
+    from nas.store import Store as Opened
+
+    path = store.removeprefix("sqlite:///")
+    if store.startswith("sqlite:///") and not os.path.exists(path):
+        raise InvalidRequestError(
+            f"{name!r} names a stored network, but there is no store at {path}. Give --store."
+        )
+    return Opened.open(store, create=False)
+
+
+def _from_store(name: str, store: Store) -> Architecture:
     if "/" not in name:
         return stored_architecture(store, name)
     trial = _trial(store, name)
@@ -54,22 +74,6 @@ def _from_store(name: str, store_url: str) -> Architecture:
         reason = trial.reason or "it has choices only"
         raise InvalidRequestError(f"Trial {name} has no network: {reason}.")
     return stored_architecture(store, trial.architecture)
-
-
-def find_trial(name: str, store_url: str) -> TrialRow:
-    """The trial that JOB/12 names, whether it has a network or not."""
-    return _trial(_open(name, store_url), name)
-
-
-def _open(name: str, store_url: str) -> Store:
-    from nas.store import Store
-
-    path = store_url.removeprefix("sqlite:///")
-    if store_url.startswith("sqlite:///") and not os.path.exists(path):
-        raise InvalidRequestError(
-            f"{name!r} names a stored network, but there is no store at {path}. Give --store."
-        )
-    return Store.open(store_url, create=False)
 
 
 def _trial(store: Store, name: str) -> TrialRow:

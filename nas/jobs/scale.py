@@ -70,7 +70,7 @@ def run_scaling(stage: Stage, spec: ScalingSpec) -> None:
 def preview_baseline(store: Store, job: JobRow, plan: Plan, spec: ScalingSpec) -> Architecture:
     """The baseline that a scaling would start from; by family, the best by the reward stands in."""
     if not is_front_rule(spec.baseline):
-        return named_baseline(store.url, plan, spec.baseline)
+        return named_baseline(store, plan, spec.baseline)
     how = "best-reward" if spec.baseline == FAMILY else spec.baseline
     return choose_baseline(front_members(store, job, plan), how, plan.reward).architecture
 
@@ -105,7 +105,7 @@ def _baseline(stage: Stage, spec: ScalingSpec) -> tuple[Architecture, dict[str, 
             front_members(stage.store, stage.job, stage.plan), how, stage.plan.reward
         )
     else:
-        network = named_baseline(stage.store.url, stage.plan, how)
+        network = named_baseline(stage.store, stage.plan, how)
         stage.reporter.note(f"baseline: {how}, {count(network).macs:,} MACs")
         return network, {"baseline_rule": how}
     stage.reporter.note(

@@ -49,9 +49,8 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
     plan = plan_job(spec, artifacts)
-    check_runnable(plan, store.url)
-    if isinstance(plan, Plan):
-        _describe(store, plan)
+    check_runnable(plan, store)
+    known = _describe(store, plan)
     job = store.create_job(
         spec.name,
         _spec_document(spec),
@@ -60,13 +59,7 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
         reference=plan.reference,
         owner=getpass.getuser(),
         kind=kind,
-        attributes={
-            "spec_digest": spec.digest,
-            "data_hash": plan.data_hash,
-            "artifacts": artifacts,
-            "version": __version__,
-            **({"reward_target": plan.reward.target} if isinstance(plan, Plan) else {}),
-        },
+        attributes={"spec_digest": spec.digest, "artifacts": artifacts, **known},
     )
     return Started(job=job, plan=plan)
 
@@ -109,8 +102,11 @@ def _networks(plan: JobPlan, name: str) -> Plan:
     return plan
 
 
-def _describe(store: Store, plan: Plan) -> None:
-    """Put down what evaluations refer to: the data set and the recipes."""
+def _describe(store: Store, plan: JobPlan) -> dict[str, Any]:
+    """Put down what a job's evaluations refer to; returns what its row says of that."""
+    known: dict[str, Any] = {"data_hash": plan.data_hash, "version": __version__}
+    if isinstance(plan, TablePlan):
+        return known
     spec, data = plan.spec, plan.data
     grid = spec.scaling.grid.recipe if spec.scaling else None
     for recipe in {spec.recipe, spec.full_recipe, grid or spec.recipe}:
@@ -125,12 +121,14 @@ def _describe(store: Store, plan: Plan) -> None:
             details={"mean": list(data.mean), "std": list(data.std), "split": data.split},
         )
     )
+    return {**known, "reward_target": plan.reward.target}
 
 
-def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
+def take_up_job(store: Store, job: JobRow, spec: JobSpec | None = None) -> Started:
     """The plan of a job that is in the store; its data must be what it was.
 
     Args:
+        store: Where the job lies; one that was submitted is completed there by its first driver.
         spec: In place of the stored one, for a stage that is run again with other settings.
 
     Raises:
@@ -138,8 +136,24 @@ def take_up_job(job: JobRow, spec: JobSpec | None = None) -> Started:
     """
     spec = spec or job_spec(job)
     artifacts = str(job.attributes["artifacts"])
-    plan = plan_job(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
+    expected = job.attributes.get("data_hash")
+    plan = plan_job(spec, artifacts, None if expected is None else str(expected))
+    if expected is None:
+        return _first_taken_up(store, job, plan)
     return Started(job=job, plan=plan)
+
+
+def _first_taken_up(store: Store, job: JobRow, plan: JobPlan) -> Started:
+    """A job that was submitted from where its data could not be seen."""
+    check_runnable(plan, store)
+    store.update_job(
+        job.id,
+        reference=plan.reference,
+        attributes=_describe(store, plan),
+        space=plan.space_document(),
+        objectives=[asdict(objective) for objective in plan.objectives],
+    )
+    return Started(job=store.find_job(job.id), plan=plan)
 
 
 def job_spec(job: JobRow) -> JobSpec:
@@ -172,7 +186,7 @@ def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
     return load_data(spec.data, cache=cache, expected_hash=expected_hash)
 
 
-def check_runnable(plan: JobPlan, store_url: str) -> None:
+def check_runnable(plan: JobPlan, store: Store) -> None:
     """Refuse a sampler, evaluator or scaling that could only fail later."""
     spec = plan.spec
     for name in spec.search.start_with:
@@ -192,10 +206,10 @@ def check_runnable(plan: JobPlan, store_url: str) -> None:
     if spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:
-        check_scaling(plan, store_url, spec.scaling)
+        check_scaling(plan, store, spec.scaling)
 
 
-def check_scaling(plan: Plan, store_url: str, spec: ScalingSpec) -> None:
+def check_scaling(plan: Plan, store: Store, spec: ScalingSpec) -> None:
     """Refuse a scaling that no baseline could have, before anything is trained."""
     from nas.jobs.members import make_latency_model, named_baseline
     from nas.scaling import get_rule, parse_factors, parse_target_sets
@@ -208,7 +222,7 @@ def check_scaling(plan: Plan, store_url: str, spec: ScalingSpec) -> None:
         check_rule(spec.baseline)
     else:
         try:
-            baseline = named_baseline(store_url, plan, spec.baseline)
+            baseline = named_baseline(store, plan, spec.baseline)
         except InvalidRequestError as error:
             raise InvalidRequestError(
                 f"`scaling.baseline` must be {', '.join((*RULES, FAMILY))}, 'nearest:400M', "

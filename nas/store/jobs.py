@@ -34,10 +34,20 @@ class Jobs(Connected):
         owner: str = "",
         kind: str = "run",
         attributes: Mapping[str, Any] | None = None,
+        request_key: str | None = None,
     ) -> JobRow:
-        """Put down a waiting job, and give it an id."""
+        """Put down a waiting job, and give it an id.
+
+        Args:
+            request_key: Named by whoever asks; the job that was made for it before is returned.
+        """
         job_id = secrets.token_hex(4)
         with self._write() as connection:
+            if request_key is not None:
+                asked = select(jobs).where(jobs.c.request_key == request_key)
+                before = connection.execute(asked).first()
+                if before is not None:
+                    return _job(before)
             connection.execute(
                 jobs.insert(),
                 {
@@ -52,6 +62,7 @@ class Jobs(Connected):
                     "objectives": list(objectives),
                     "reference": None if reference is None else list(reference),
                     "attributes": attributes or {},
+                    "request_key": request_key,
                     "package_version": importlib.metadata.version("nas-scale"),
                     "created_at": now(),
                 },
@@ -120,6 +131,8 @@ class Jobs(Connected):
         reference: Sequence[float] | None = None,
         attributes: Mapping[str, Any] | None = None,
         ray_id: str | None = None,
+        space: Mapping[str, Any] | None = None,
+        objectives: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         """Change what is given; `attributes` join those that are there, one by one."""
         with self._write() as connection:
@@ -128,6 +141,10 @@ class Jobs(Connected):
                 changes["reference"] = list(reference)
             if ray_id is not None:
                 changes["ray_id"] = ray_id
+            if space is not None:
+                changes["space"] = dict(space)
+            if objectives is not None:
+                changes["objectives"] = list(objectives)
             if attributes is not None:
                 # locked, so that two that add something at once don't lose either
                 there = select(jobs.c.attributes).where(jobs.c.id == job_id).with_for_update()

@@ -79,9 +79,10 @@ class Models(Connected):
         axes = [axis_of(name, maximize[i] if maximize else None) for i, name in enumerate(metrics)]
         with self._read() as connection:
             find = _front_of_two if len(axes) == 2 else _front_of_many
-            marks = find(connection, _conditions(where), axes, ties)
-            rows = _models(connection, where, marks or {})
-        if marks is None:
+            marks, is_mixed = find(connection, _conditions(where), axes, ties)
+            refused = is_mixed and not where.mixed
+            rows = [] if refused else _models(connection, where, marks)
+        if refused:
             raise InvalidRequestError(self._not_comparable(where))
         places = {key: place for place, key in enumerate(marks)}
         return sorted(rows, key=lambda row: places[row.evaluation])
@@ -161,8 +162,8 @@ def _front_of_two(
     conditions: Sequence[ColumnElement[bool]],
     axes: Sequence[Axis],
     ties: bool,
-) -> dict[str, bool] | None:
-    """Keys of the front in order, and whether each is merely tied; None where kinds are mixed.
+) -> tuple[dict[str, bool], bool]:
+    """Keys of the front in order with whether each is merely tied; and whether kinds are mixed.
 
     Walked from the best x to the worst, and from the best y to the worst at each x: a point is
     on the front if its y is better than all before it. Equal points are one step (a group of
@@ -182,9 +183,7 @@ def _front_of_two(
     kinds = [select(f(points.c.comparable)).scalar_subquery() for f in (func.min, func.max)]
     query = select(found.c.key, found.c.tied, (kinds[0] != kinds[1]).label("mixed"))
     rows = connection.execute(query.order_by(found.c.x, found.c.tied, found.c.key)).all()
-    if rows and rows[0].mixed:
-        return None
-    return {row.key: bool(row.tied) for row in rows}
+    return {row.key: bool(row.tied) for row in rows}, bool(rows and rows[0].mixed)
 
 
 def _points(conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis], ties: bool) -> CTE:
@@ -218,7 +217,7 @@ def _front_of_many(
     conditions: Sequence[ColumnElement[bool]],
     axes: Sequence[Axis],
     ties: bool,
-) -> dict[str, bool] | None:
+) -> tuple[dict[str, bool], bool]:
     """The same for any number of axes: the database gives the numbers, and no more."""
     import numpy as np
 
@@ -229,15 +228,14 @@ def _front_of_many(
     order = values[0].desc() if axes[0].maximize else values[0].asc()
     query = select(*names, *values, *errors).where(*conditions)
     rows = connection.execute(query.order_by(order, evaluations.c.key)).all()
-    if len({row.comparable for row in rows}) > 1:
-        return None
     table = np.array([tuple(row[2:]) for row in rows], dtype=np.float64)
     table = table.reshape(len(rows), 2 * len(axes))
     points, maximize = table[:, : len(axes)], [axis.maximize for axis in axes]
     front = non_dominated(points, maximize)
     doubtful = tied(points, table[:, len(axes) :], maximize) if ties else np.zeros_like(front)
-    marked = zip(rows, front, doubtful)
-    return {row.key: bool(is_tied) for row, is_front, is_tied in marked if is_front or is_tied}
+    shown = [i for i in range(len(rows)) if front[i] or doubtful[i]]
+    is_mixed = len({row.comparable for row in rows}) > 1
+    return {rows[i].key: bool(doubtful[i]) for i in shown}, is_mixed
 
 
 def _models(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:

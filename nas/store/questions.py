@@ -30,6 +30,7 @@ class Filter:
         origins: With `job`: of which of its trials; None means all.
         comparable: `Comparable.id`.
         at_most, at_least: Bounds by metric.
+        mixed: Compare what differs in data set, recipe or fidelity all the same.
     """
 
     job: str | None = None
@@ -42,6 +43,7 @@ class Filter:
     architecture: str | None = None
     at_most: Mapping[str, float] = field(default_factory=dict)
     at_least: Mapping[str, float] = field(default_factory=dict)
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, delete, func, select, text
 
-from nas.data.artifacts import remove, size_of
+from nas.data.artifacts import names_in, remove, size_of
 from nas.errors import InvalidRequestError
 from nas.store.connected import shared_now
 from nas.store.engine import is_sqlite, open_engine, version_of
@@ -31,6 +31,8 @@ from nas.store.schema import (
 )
 
 CHUNK = 1_000
+CHECKPOINTS = "checkpoints"
+"""Folder of the artifact location where trainings under way keep their state, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Freed:
     """What `gc` frees, or freed."""
 
     artifacts: tuple[ArtifactRow, ...]
+    checkpoints: tuple[str, ...]
     claims: int
 
     @property
@@ -105,10 +108,11 @@ def copy(source: Store, target: Store) -> dict[str, int]:
 
 
 def gc(store: Store, location: str, *, dry_run: bool = True) -> Freed:
-    """Remove weights that nobody needs, and claims that ran out.
+    """Remove weights and checkpoints that nobody needs, and claims that ran out.
 
     Kept are the weights of fronts (by the objectives of each job), of families and their
-    baselines, of jobs that have not ended, and those that something was made from or measured on.
+    baselines, of jobs that have not ended, and those that something was made from or measured on;
+    and the checkpoints of trainings without a result, while a job may still go on with them.
 
     Args:
         location: The artifacts' folder or fsspec URL.
@@ -119,17 +123,37 @@ def gc(store: Store, location: str, *, dry_run: bool = True) -> Freed:
         used = _names_of_others(connection, {row.id for row in doomed})
         expired = claims.c.expires_at < shared_now(connection)
         count = connection.execute(select(func.count()).where(expired)).scalar_one()
-    freed = Freed(artifacts=tuple(doomed), claims=count)
+        left = _unneeded_checkpoints(connection, location)
+    freed = Freed(artifacts=tuple(doomed), checkpoints=left, claims=count)
     if dry_run:
         return freed
     # files first: should this be cut short, the rows are left to be found by the next run
     for name in {row.name for row in doomed} - used:
+        remove(location, name)
+    for name in left:
         remove(location, name)
     with store._write() as connection:
         for row in doomed:
             connection.execute(delete(artifacts).where(artifacts.c.id == row.id))
         connection.execute(delete(claims).where(expired))
     return freed
+
+
+def _unneeded_checkpoints(connection: Connection, location: str) -> tuple[str, ...]:
+    """Checkpoints of trainings that have a result, or of jobs that are all over."""
+    names = names_in(location, CHECKPOINTS)
+    over = (JobState.COMPLETED, JobState.FAILED)
+    going = select(func.count()).select_from(jobs).where(jobs.c.state.not_in(over))
+    if not connection.execute(going).scalar_one():
+        return tuple(names)
+    keys = {name.rpartition("/")[2].partition(".")[0]: name for name in names}
+    done: set[str] = set()
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        query = select(evaluations.c.key).where(evaluations.c.key.in_(chunk))
+        done.update(connection.execute(query).scalars())
+    return tuple(keys[key] for key in sorted(done))
 
 
 _NEXT_ID = (

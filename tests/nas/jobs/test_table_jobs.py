@@ -155,7 +155,7 @@ def test_an_interrupted_job_goes_on_from_any_folder(
         (folder / "elsewhere").mkdir()
         monkeypatch.chdir(folder / "elsewhere")
         job = store.find_job("bench")
-        again = take_up_job(job)
+        again = take_up_job(store, job)
         run_job(store, job, again.plan, SilentReporter())
         trials = [t.values for t in store.trials(job.id)]
         whole = start_job(
@@ -165,7 +165,7 @@ def test_an_interrupted_job_goes_on_from_any_folder(
         assert trials == [t.values for t in store.trials(whole.job.id)]
         (folder / "t.csv").write_text(table(skip=1))
         with pytest.raises(InvalidRequestError, match=r"t\.csv has changed since"):
-            take_up_job(job)
+            take_up_job(store, job)
 
 
 def test_other_objectives_of_the_same_table_are_other_evaluations(folder: Path) -> None:

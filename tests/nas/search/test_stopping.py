@@ -176,7 +176,7 @@ def test_a_resumed_search_stops_whom_the_whole_one_stops(store: Store, tmp_path:
     broken = start_job(store, job(), str(tmp_path / "artifacts"))
     with pytest.raises(KeyboardInterrupt):
         run(Stopper(), store, broken.job, broken.plan)
-    again = take_up_job(store.find_job(broken.job.id))
+    again = take_up_job(store, store.find_job(broken.job.id))
     run(SilentReporter(), store, again.job, again.plan)
     with Store.open(f"sqlite:///{tmp_path}/other.db") as other:
         whole = start_job(other, job(), str(tmp_path / "artifacts"))

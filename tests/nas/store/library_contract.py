@@ -121,6 +121,9 @@ class LibraryContract:
         store.save_evaluation(evaluation_row(1, recipe="two epochs", fidelity=2.0))
         with pytest.raises(InvalidRequestError, match=r"differ in recipe, fidelity; name"):
             store.front()
+        everything = store.front(Filter(mixed=True))
+        assert {row.recipe for row in everything} <= {row.recipe for row in store.models()}
+        assert everything
         groups = store.comparables()
         assert [group.count for group in groups] == [1, 1]
         named = [store.front(Filter(comparable=group.id)) for group in groups]

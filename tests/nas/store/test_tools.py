@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from nas.data.artifacts import put_bytes
+from nas.data.artifacts import put_bytes, write_bytes
 from nas.errors import InvalidRequestError
 from nas.store import (
     ArtifactRow,
@@ -196,6 +196,20 @@ def test_garbage_is_named_first_and_only_what_nobody_needs_goes(store, location)
 def test_weights_of_a_job_that_may_go_on_are_kept(store, location):
     fill(store, location, state=JobState.RUNNING)
     assert gc(store, location).artifacts == ()
+
+
+@pytest.mark.parametrize("state", [JobState.STOPPED, JobState.COMPLETED])
+def test_checkpoints_go_with_their_result_or_with_the_last_open_job(store, location, state):
+    fill(store, location, state=state)
+    done, open_ = (f"checkpoints/{key}.pt" for key in (evaluation_row(2).key, "f" * 32))
+    for name in (done, open_):
+        write_bytes(location, name, b"state")
+    freed = gc(store, location, dry_run=False)
+    assert freed.checkpoints == (
+        (done,) if state is JobState.STOPPED else tuple(sorted([done, open_]))
+    )
+    assert Path(location, open_).exists() is (state is JobState.STOPPED)
+    assert not Path(location, done).exists()
 
 
 def test_a_file_that_two_artifacts_share_stays_while_one_is_needed(store, location):
