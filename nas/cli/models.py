@@ -76,7 +76,8 @@ def pareto(
     names, _ = front_axes(row)
     axes = None if x is None and y is None else (x or names[0], y or names[-1])
     bounds = _bounds(row, where)
-    rows = job_front(opened, row, axes, bounds, ties=ties, origins=ORIGINS[of], mixed=of == "both")
+    origins, mixed = ORIGINS[of], of == "both"
+    rows = job_front(opened, row, axes, bounds, ties=ties, origins=origins, mixed=mixed)
     if as_json:
         print_json([asdict(model) for model in rows])
         return

@@ -99,7 +99,7 @@ def job_front(
     Args:
         metrics: In place of the job's objectives.
         origins: Of which of its trials.
-        mixed: Whether they may be of several recipes.
+            mixed: Compare trials of different recipes all the same.
     """
     names, directions = front_axes(job)
     if metrics is not None:

@@ -48,9 +48,19 @@ def _from_file(path: Path) -> Architecture:
     return Architecture.from_json(text)
 
 
-def find_trial(name: str, store: Store | str) -> TrialRow:
+def _from_store(name: str, store: Store) -> Architecture:
+    if "/" not in name:
+        return stored_architecture(store, name)
+    trial = _trial(store, name)
+    if trial.architecture is None:
+        reason = trial.reason or "it has choices only"
+        raise InvalidRequestError(f"Trial {name} has no network: {reason}.")
+    return stored_architecture(store, trial.architecture)
+
+
+def find_trial(name: str, store_url: str) -> TrialRow:
     """The trial that JOB/12 names, whether it has a network or not."""
-    return _trial(_opened(name, store), name)
+    return _trial(_opened(name, store_url), name)
 
 
 def _opened(name: str, store: Store | str) -> Store:
@@ -64,16 +74,6 @@ def _opened(name: str, store: Store | str) -> Store:
             f"{name!r} names a stored network, but there is no store at {path}. Give --store."
         )
     return Opened.open(store, create=False)
-
-
-def _from_store(name: str, store: Store) -> Architecture:
-    if "/" not in name:
-        return stored_architecture(store, name)
-    trial = _trial(store, name)
-    if trial.architecture is None:
-        reason = trial.reason or "it has choices only"
-        raise InvalidRequestError(f"Trial {name} has no network: {reason}.")
-    return stored_architecture(store, trial.architecture)
 
 
 def _trial(store: Store, name: str) -> TrialRow:

@@ -53,7 +53,7 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     known = _describe(store, plan)
     job = store.create_job(
         spec.name,
-        _spec_document(spec),
+        spec_document(spec),
         plan.space_document(),
         objectives=[asdict(objective) for objective in plan.objectives],
         reference=plan.reference,
@@ -64,7 +64,7 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     return Started(job=job, plan=plan)
 
 
-def _spec_document(spec: JobSpec) -> dict[str, Any]:
+def spec_document(spec: JobSpec) -> dict[str, Any]:
     """The job file as it is stored; a table is found again from any folder."""
     document = spec.model_dump(mode="json", exclude_defaults=True)
     if spec.evaluator.file is not None:
@@ -103,8 +103,8 @@ def _networks(plan: JobPlan, name: str) -> Plan:
 
 
 def _describe(store: Store, plan: JobPlan) -> dict[str, Any]:
-    """Put down what a job's evaluations refer to; returns what its row says of that."""
-    known: dict[str, Any] = {"data_hash": plan.data_hash, "version": __version__}
+    """Put down the recipes and the data set of a job; returns what its row says of them."""
+    known = {"data_hash": plan.data_hash, "version": __version__}
     if isinstance(plan, TablePlan):
         return known
     spec, data = plan.spec, plan.data
@@ -136,10 +136,9 @@ def take_up_job(store: Store, job: JobRow, spec: JobSpec | None = None) -> Start
     """
     spec = spec or job_spec(job)
     artifacts = str(job.attributes["artifacts"])
-    expected = job.attributes.get("data_hash")
-    plan = plan_job(spec, artifacts, None if expected is None else str(expected))
-    if expected is None:
-        return _first_taken_up(store, job, plan)
+    if "data_hash" not in job.attributes:
+        return _first_taken_up(store, job, plan_job(spec, artifacts))
+    plan = plan_job(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
     return Started(job=job, plan=plan)
 
 
