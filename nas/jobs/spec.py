@@ -68,6 +68,9 @@ class SearchSpec(_Part):
     start_with: tuple[str, ...] = Field(
         (), description="published networks put in first, or the members nearest to them"
     )
+    warm_start: tuple[str, ...] = Field(
+        (), description="jobs of the store to learn from: ids or names"
+    )
     early_stopping: EarlyStoppingSpec | None = Field(
         None, description="true, or its settings; null lets every trial end by itself"
     )
