@@ -3,7 +3,7 @@
     scripts/bench cost [NAME ...] [--pixels 128]
 
 fvcore runs the network, so larger inputs are cut to `--pixels` there; counts agree at any size.
-The last lines time one EfficientNet-B7 at its own 600 pixels.
+The last lines time one EfficientNet-B7 at its own 600 pixels, and many networks at once.
 """
 
 from __future__ import annotations
@@ -17,18 +17,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from fvcore.nn import FlopCountAnalysis, parameter_count
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.cost import costs as counting
 from nas.cost import count
+from nas.cost.spaces import count_choices
 from nas.models.network import Network, build_model
 from search_spaces.architecture import Architecture
 from search_spaces.published import get_published, published_names
+from search_spaces.spaces import get_space
 
 MULTIPLIES = ("conv", "linear", "addmm", "matmul")
 """fvcore's operators that our MACs are made of; it counts a multiply-add as one."""
+
+
+MANY = 100_000
 
 
 class Counted(NamedTuple):
@@ -57,6 +63,7 @@ def main() -> None:
         "\nleaves batch-norm out as we do, and reports two operations a multiply-add (halved here)."
     )
     _print_b7()
+    _print_many()
 
 
 def _parse() -> argparse.Namespace:
@@ -141,6 +148,18 @@ def _print_b7() -> None:
         f"known, {known * 1e3:.3f} ms once its blocks are.\nBuilding the model and running fvcore "
         f"at 600 pixels: {traced:.1f} s, {traced / nothing_known:,.0f} and {traced / known:,.0f} "
         "times as long."
+    )
+
+
+def _print_many() -> None:
+    space, rng = get_space("once_for_all"), np.random.default_rng(0)
+    columns = [rng.integers(len(d.options), size=MANY) for d in space.decisions]
+    choices = np.stack(columns, axis=1)
+    _, first = _timed(lambda: count_choices(space, choices))
+    again = min(_timed(lambda: count_choices(space, choices))[1] for _ in range(3))
+    print(
+        f"\n{MANY:,} random {space.name} networks, four costs each: {first:.2f} s, "
+        f"{again:.2f} s when asked again."
     )
 
 

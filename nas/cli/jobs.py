@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli.cluster import CodeChoice, StoreOnNodes, WorkingDir, make_place
 from nas.cli.options import DEFAULT_STORE, JobName, Json, StoreUrl, artifact_location, open_store
 from nas.cli.output import console, errors, print_json, print_table
 
 if TYPE_CHECKING:
     from nas.jobs.spec import JobSpec
     from nas.jobs.start import Started
+    from nas.jobs.truth import Truth
     from nas.store import JobRow, Store
 
 JobFile = Annotated[Path, typer.Argument(help="The job file (YAML).")]
@@ -102,11 +105,25 @@ def search(
 
 def resume(
     job: JobName = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Have this cluster go on with it.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
+    store_on_nodes: StoreOnNodes = None,
+    code: CodeChoice = "installed",
+    working_dir: WorkingDir = None,
     output: Output = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a job that was stopped or killed; nothing that was computed is computed again."""
+    if address is not None:
+        from nas.jobs.submit import resubmit_job
+
+        opened = open_store(store)
+        place = make_place(address, store_on_nodes, code, working_dir)
+        row = resubmit_job(opened, store, opened.find_job(job), place)
+        errors.print(f"Submitted {row.name} ({row.id}) again as {row.ray_id}.")
+        return
     from nas.jobs.run import SCALE, SEARCH, STAGES
     from nas.jobs.start import take_up_job
 
@@ -120,10 +137,14 @@ def resume(
 
 def list_jobs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     """The jobs of the store, the latest first."""
+    from nas.jobs.truth import find_truth
+
     opened = open_store(store)
-    rows = [(job, opened.count_trials(job.id)) for job in opened.list_jobs()]
+    rows = [
+        (job, find_truth(opened, job), opened.count_trials(job.id)) for job in opened.list_jobs()
+    ]
     if as_json:
-        print_json([_job_document(job, counts) for job, counts in rows])
+        print_json([_job_document(job, truth, counts) for job, truth, counts in rows])
         return
     if not rows:
         console.print("No jobs yet. Start one: nas run JOB.yaml")
@@ -134,12 +155,12 @@ def list_jobs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
             (
                 job.id,
                 job.name,
-                true_state(job),
+                truth.state,
                 f"{counts.get('completed', 0)}/{sum(counts.values())}",
                 job.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
                 job.owner,
             )
-            for job, counts in rows
+            for job, truth, counts in rows
         ],
     )
 
@@ -148,33 +169,27 @@ def status(job: JobName = None, store: StoreUrl = DEFAULT_STORE, as_json: Json =
     """How a job stands, and what it has found so far."""
     from nas.cli.report import print_summary
     from nas.jobs.summary import summarise
+    from nas.jobs.truth import find_truth
 
     opened = open_store(store)
-    summary = summarise(opened, opened.find_job(job))
+    row = opened.find_job(job)
+    truth = find_truth(opened, row)
+    summary = summarise(opened, replace(row, message=truth.message))
     if as_json:
-        print_json(summary.to_dict())
+        document = summary.to_dict()
+        document["job"]["state"] = truth.state
+        print_json(document)
         return
-    print_summary(opened, summary, state=true_state(summary.job))
+    print_summary(opened, summary, state=truth.state)
 
 
-def true_state(job: JobRow) -> str:
-    """A job's state; one whose driver's lease ran out is not running, whatever its row says."""
-    from datetime import UTC, datetime
-
-    if job.state != "running":
-        return job.state
-    expires = job.lease_expires_at
-    if expires is None or expires < datetime.now(UTC):
-        return "interrupted"
-    return "running"
-
-
-def _job_document(job: JobRow, counts: dict[str, int]) -> dict[str, Any]:
+def _job_document(job: JobRow, truth: Truth, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
-        "state": true_state(job),
-        "message": job.message,
+        "state": truth.state,
+        "message": truth.message,
+        "ray_id": job.ray_id,
         "trials": counts,
         "owner": job.owner,
         "created_at": job.created_at.isoformat(),

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from cluster.errors import ClusterError
-from nas.cli import database, facts, jobs, models, scale, weights
+from nas.cli import cluster, database, facts, jobs, models, scale, weights
 from nas.errors import InvalidRequestError, NasError
 from search_spaces.errors import SearchSpaceError
 
@@ -22,14 +22,8 @@ app = typer.Typer(
 )
 
 
-for _module in (
-    jobs,
-    scale,
-    models,
-    facts,
-    weights,
-    database,
-):  # light: a command imports what it needs
+# light: a command imports what it needs
+for _module in (jobs, cluster, scale, models, facts, weights, database):
     _module.register(app)
 
 

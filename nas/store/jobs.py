@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import secrets
+import signal
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -184,6 +186,17 @@ class Jobs(Connected):
         mine = (jobs.c.id == job_id, jobs.c.driver == driver)
         with self._write() as connection:
             connection.execute(update(jobs).where(*mine).values(free))
+
+    def signal_driver(self, job_id: str) -> bool:
+        """Ask the driver that holds a job to end; False if it doesn't run on this machine."""
+        held = select(jobs.c.driver_host, jobs.c.driver_pid).where(jobs.c.id == job_id)
+        with self._read() as connection:
+            row = connection.execute(held).first()
+        if row is None or row.driver_pid is None or row.driver_host != _host():
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(row.driver_pid, signal.SIGTERM)
+        return True
 
     def count_trials(self, job_id: str) -> dict[str, int]:
         """How many trials of the job are in each state."""

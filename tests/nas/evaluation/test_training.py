@@ -52,7 +52,7 @@ def files_below(location: str) -> list[str]:
 
 def test_it_is_in_the_table_by_name() -> None:
     assert get_evaluator("training") is TrainingEvaluator
-    with pytest.raises(InvalidRequestError, match=r"'trainin'.*python, training"):
+    with pytest.raises(InvalidRequestError, match=r"'trainin'.*python, table, training"):
         get_evaluator("trainin")
 
 
