@@ -86,6 +86,10 @@ def search(
     workers: Workers = None,
     data: DataSource = None,
     evaluator: EvaluatorName = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option("--warm-start", help="A job to learn from; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Only the search; `nas scale` goes on from its front."""
@@ -93,7 +97,7 @@ def search(
     from nas.jobs.spec import job_from_dict
 
     spec = _read(job, executor, workers, data, evaluator)
-    changes = {"trials": trials, "sampler": sampler, "seed": seed}
+    changes = {"trials": trials, "sampler": sampler, "seed": seed, "warm_start": warm_start or None}
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes:
         document = spec.model_dump(mode="json", exclude_defaults=True)

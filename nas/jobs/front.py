@@ -20,7 +20,7 @@ COLUMNS = (
 
 def is_over_table(job: JobRow) -> bool:
     """Whether its trials have choices and no networks."""
-    return "stages" not in job.space
+    return "decisions" in job.space
 
 
 def table_error(name: str) -> InvalidRequestError:
@@ -99,7 +99,7 @@ def job_front(
     Args:
         metrics: In place of the job's objectives.
         origins: Of which of its trials.
-        mixed: Compare trials of different recipes all the same.
+            mixed: Compare trials of different recipes all the same.
     """
     names, directions = front_axes(job)
     if metrics is not None:

@@ -23,6 +23,7 @@ from nas.search.evaluations import Candidate
 from nas.search.objectives import Reward, parse_constraints, parse_objectives
 from nas.search.records import architecture_row
 from nas.search.samplers.contract import ObjectiveSpec, Problem
+from nas.search.stopping import HalvingSettings
 from nas.training.recipe import Recipe, TrainOn
 from search_spaces.architecture import Architecture
 from search_spaces.errors import SearchSpaceError
@@ -108,6 +109,25 @@ class Plan:
             costs=costs_by_name(costs),
             network=architecture_row(architecture, costs),
         )
+
+    @property
+    def stopping(self) -> HalvingSettings | None:
+        """When trials are stopped early, if they are.
+
+        Raises:
+            InvalidRequestError: If nobody says how long a whole evaluation is.
+        """
+        wanted = self.spec.search.early_stopping
+        if wanted is None:
+            return None
+        full = wanted.full
+        if full is None and self.spec.evaluator.name == "training":
+            full = float(self.spec.recipe.epochs)
+        if full is None:
+            raise InvalidRequestError(
+                "`search.early_stopping.full` must say how many reports a whole evaluation gives."
+            )
+        return HalvingSettings(full=full, first=wanted.first, eta=wanted.eta, least=wanted.least)
 
     def problem(self) -> Problem:
         """What the job's sampler is told; costs and constraints are known to it exactly."""

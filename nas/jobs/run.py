@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
 from nas.errors import InvalidRequestError
@@ -19,11 +20,12 @@ from nas.jobs.stage import Stage
 from nas.jobs.start import JobPlan, Started
 from nas.jobs.table_plan import TablePlan
 from nas.jobs.trial_log import StoreLog
+from nas.jobs.warm_start import describe_earlier, earlier_searches
 from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
 from nas.search.records import trial_records
 from nas.search.samplers import make_sampler
-from nas.search.samplers.contract import Sampler
+from nas.search.samplers.contract import Problem
 from nas.store import JobRow, JobState, Store
 from search_spaces.membership import nearest
 from search_spaces.published import get_published
@@ -32,6 +34,8 @@ from search_spaces.space import Choices
 SEARCH, SCALE = "search", "scale"
 STAGES = (SEARCH, SCALE)
 LEASE_S = 60.0
+FIRST_OF_EARLIER = 10
+"""Most trials that earlier jobs choose at the start."""
 
 
 def run_job(
@@ -99,16 +103,31 @@ def run_trials(
         reference=plan.reference,
         constraints=plan.constraints,
         reward=plan.reward if isinstance(plan, Plan) else None,
+        stopping=plan.stopping,
     )
+    problem = replace(plan.problem(), earlier=earlier_searches(store, plan, before=job.created_at))
+    start_with = [] if earlier else _start_with(plan, problem, reporter)
     drive(
         settings,
-        job_sampler(plan),
+        make_sampler(spec.sampler.name, problem, **spec.sampler.options),
         evaluations,
         StoreLog(store, job.id),
         earlier,
-        _known(plan, spec.start_with, reporter) if isinstance(plan, Plan) and not earlier else (),
+        start_with,
         reporter.progress,
     )
+
+
+def _start_with(plan: JobPlan, problem: Problem, reporter: Reporter) -> list[Choices]:
+    """Known networks, and what earlier jobs would try first."""
+    known = _known(plan, plan.spec.search.start_with, reporter) if isinstance(plan, Plan) else []
+    if not problem.earlier:
+        return known
+    from nas.search.samplers.earlier import first_choices
+
+    for line in describe_earlier(problem):
+        reporter.note(line)
+    return [*known, *first_choices(problem, min(FIRST_OF_EARLIER, plan.spec.search.trials // 2))]
 
 
 def _known(plan: Plan, names: tuple[str, ...], reporter: Reporter) -> list[Choices]:
@@ -119,12 +138,6 @@ def _known(plan: Plan, names: tuple[str, ...], reporter: Reporter) -> list[Choic
         reporter.note(f"{name}: {where} of space {plan.space.name}")
         found.append(choices)
     return found
-
-
-def job_sampler(plan: JobPlan) -> Sampler:
-    """The job's sampler, told what the job's problem is."""
-    spec = plan.spec.search
-    return make_sampler(spec.sampler.name, plan.problem(), **spec.sampler.options)
 
 
 def _executor_maker(spec: ExecutionSpec) -> Callable[[Work, OnReport], Executor]:

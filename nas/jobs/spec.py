@@ -43,6 +43,17 @@ class RewardSpec(_Part):
     exponent: float = Field(-0.07, le=0.0, ge=-10.0)
 
 
+class EarlyStoppingSpec(_Part):
+    """Successive halving on the non-dominated rank: at each rung the best share goes on."""
+
+    first: float = Field(1.0, gt=0.0, description="epochs at the first rung")
+    eta: float = Field(2.0, gt=1.0, le=100.0, description="one in so many goes on, so much longer")
+    least: int = Field(4, ge=1, description="trials on a rung before any is stopped there")
+    full: float | None = Field(
+        None, gt=0.0, description="epochs of a whole evaluation; default: the recipe's"
+    )
+
+
 class SearchSpec(_Part):
     """What is optimised, by which sampler, in how many trials."""
 
@@ -57,7 +68,18 @@ class SearchSpec(_Part):
     start_with: tuple[str, ...] = Field(
         (), description="published networks put in first, or the members nearest to them"
     )
+    warm_start: tuple[str, ...] = Field(
+        (), description="jobs of the store to learn from: ids or names"
+    )
+    early_stopping: EarlyStoppingSpec | None = Field(
+        None, description="true, or its settings; null lets every trial end by itself"
+    )
     seed: int = Field(0, ge=0, le=2**31)
+
+    @field_validator("early_stopping", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return ({} if value else None) if isinstance(value, bool) else value
 
     @field_validator("sampler", mode="before")
     @classmethod

@@ -48,6 +48,7 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     Raises:
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
+    digest, spec = spec.digest, _with_job_ids(store, spec)
     plan = plan_job(spec, artifacts)
     check_runnable(plan, store)
     known = _describe(store, plan)
@@ -59,7 +60,7 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
         reference=plan.reference,
         owner=getpass.getuser(),
         kind=kind,
-        attributes={"spec_digest": spec.digest, "artifacts": artifacts, **known},
+        attributes={"spec_digest": digest, "artifacts": artifacts, **known},
     )
     return Started(job=job, plan=plan)
 
@@ -70,6 +71,14 @@ def spec_document(spec: JobSpec) -> dict[str, Any]:
     if spec.evaluator.file is not None:
         document["evaluator"]["file"] = str(Path(spec.evaluator.file).absolute())
     return document
+
+
+def _with_job_ids(store: Store, spec: JobSpec) -> JobSpec:
+    """Jobs to learn from by their ids: soon a later job may have the name."""
+    if not spec.search.warm_start:
+        return spec
+    ids = tuple(store.find_job(name).id for name in spec.search.warm_start)
+    return spec.model_copy(update={"search": spec.search.model_copy(update={"warm_start": ids})})
 
 
 def plan_job(spec: JobSpec, artifacts: str, expected_hash: str | None = None) -> JobPlan:
@@ -195,8 +204,17 @@ def check_runnable(plan: JobPlan, store: Store) -> None:
         plan.problem(),
         **spec.search.sampler.options,
     )
+    if spec.search.warm_start:
+        from nas.jobs.warm_start import earlier_searches
+
+        earlier_searches(store, plan)
     if isinstance(plan, TablePlan):
         return
+    if plan.stopping is not None and not plan.stopping.rungs:
+        raise InvalidRequestError(
+            f"`search.early_stopping.first` must be below the {plan.stopping.full:g} epochs of a "
+            f"whole evaluation, but got {plan.stopping.first:g}."
+        )
     if spec.evaluator.name == "python":
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:

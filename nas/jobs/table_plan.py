@@ -70,6 +70,11 @@ class TablePlan:
         """What was odd about the table: nothing, or it would have been refused."""
         return []
 
+    @property
+    def stopping(self) -> None:
+        """A look into a table has no way to stop on."""
+        return None
+
     def problem(self) -> Problem:
         """What the job's sampler is told."""
         costs = partial(self.table.look_up, self.known) if self.known else None
@@ -152,6 +157,7 @@ def _check_spec(spec: JobSpec) -> None:
         "scaling": spec.scaling is not None,
         "export": bool(spec.export),
         "search.start_with": bool(spec.search.start_with),
+        "search.early_stopping": spec.search.early_stopping is not None,
         "resolution": spec.resolution is not None,
     }
     for name, given in parts.items():

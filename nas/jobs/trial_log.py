@@ -128,5 +128,6 @@ def _attempts(number: int, finished: Finished | None) -> tuple[AttemptRow, ...]:
         state=finished.status.value,
         error=finished.reason,
         seconds=finished.seconds,
+        fidelity=finished.evaluation.fidelity if finished.evaluation else 0.0,
     )
     return (*lost, last)

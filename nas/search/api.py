@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from nas.search.memory import MemoryStore
 from nas.search.records import metrics_of
 from nas.search.samplers import make_sampler
 from nas.search.samplers.contract import ObjectiveSpec, Problem, TrialRecord, TrialState
+from nas.search.stopping import HalvingSettings
 from search_spaces.space import Choices, Option, SearchSpace
 
 
@@ -42,6 +43,7 @@ class Trial:
     Args:
         values: Every metric by name, known costs included; empty unless it was completed.
         costs: The known costs, however it ended.
+        fidelity: How far its evaluation went, in reports; 0 where there was none.
         reason: Why it was not completed.
     """
 
@@ -50,6 +52,7 @@ class Trial:
     state: TrialState
     values: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
+    fidelity: float = 0.0
     reason: str = ""
 
 
@@ -66,6 +69,7 @@ def run_search(
     sampler_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     workers: int = 1,
+    early_stopping: Mapping[str, float] | None = None,
     on_trial: Callable[[Trial], None] | None = None,
 ) -> list[Trial]:
     """Search, and return every trial in order. Nothing is stored.
@@ -82,6 +86,8 @@ def run_search(
         constraints: Bounds on known costs, such as 'macs <= 400M'.
         reference: The worst objectives of interest; else they are taken from the first trials.
         workers: Calls of `evaluate` side by side, in threads.
+        early_stopping: Where `evaluate` is a generator that yields metrics: stop trials on their
+            way, by `HalvingSettings`; `full` is how many yields make a whole one.
         on_trial: Hears each trial as it ends.
 
     Raises:
@@ -128,6 +134,7 @@ def run_search(
         trials=budget,
         reference=point,
         constraints=bounds,
+        stopping=None if early_stopping is None else _stopping(early_stopping),
     )
     log = _Collect(specs, on_trial)
     engine = make_sampler(sampler, problem, **(sampler_options or {}))
@@ -173,6 +180,7 @@ class _Collect:
             state=record.state,
             values=values,
             costs=proposal.costs,
+            fidelity=finished.evaluation.fidelity if finished and finished.evaluation else 0.0,
             reason=proposal.reason,
         )
         self.trials[record.number] = trial
@@ -234,6 +242,17 @@ def _reference(
             f"but got {', '.join(map(str, reference)) or 'none'}."
         )
     return tuple(float(reference[name]) for name in names)
+
+
+def _stopping(given: Mapping[str, float]) -> HalvingSettings:
+    known = [f.name for f in fields(HalvingSettings)]
+    odd = [name for name in given if name not in known]
+    if odd or "full" not in given:
+        raise InvalidRequestError(
+            f"`early_stopping` must hold 'full', and may hold {', '.join(known)}, "
+            f"but got {', '.join(map(str, given)) or 'nothing'}."
+        )
+    return HalvingSettings(**given)  # type: ignore[arg-type]
 
 
 def _propose(

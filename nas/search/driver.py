@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from cluster.executor import Report, Verdict
 from nas.errors import NasError
 from nas.evaluation.contract import Status
 from nas.quantity import Bound
@@ -19,8 +20,11 @@ from nas.search.samplers.contract import (
     TrialRecord,
     TrialState,
 )
+from nas.search.stopping import HalvingSettings, SuccessiveHalving
 from search_spaces.space import Choices
 
+RUNGS = "rungs"
+"""The loop's own among a trial's attributes: what it showed on its way, for early stopping."""
 MOST_INFEASIBLE_IN_A_ROW = 2_000
 FAILURES_TO_GIVE_UP, INFEASIBLE_TO_GIVE_UP = 20, 500
 
@@ -48,6 +52,7 @@ class SearchSettings:
         reference: Reference point of the hypervolume, in the objectives' order; None takes it
             from the first trials.
         reward: What the objective `reward` means; None where it is a metric like others.
+        stopping: When to stop trials early; None lets every trial end by itself.
     """
 
     objectives: tuple[ObjectiveSpec, ...]
@@ -56,6 +61,7 @@ class SearchSettings:
     reference: tuple[float, ...] | None
     constraints: tuple[Bound, ...] = ()
     reward: Reward | None = None
+    stopping: HalvingSettings | None = None
 
 
 class TrialLog(Protocol):
@@ -105,6 +111,9 @@ class _Search:
         self._proposals: dict[int, Proposal] = {}
         self._progress = SearchProgress(settings.objectives, settings.reference, settings.trials)
         self._tell_progress = on_progress or (lambda snapshot: None)
+        self._halving = (
+            SuccessiveHalving(settings.stopping, settings.objectives) if settings.stopping else None
+        )
         self._infeasible_in_a_row = 0
         self._worked = False
         self._failed = 0
@@ -114,6 +123,8 @@ class _Search:
     def run(
         self, earlier: Sequence[TrialRecord], start_with: Sequence[Choices]
     ) -> list[TrialRecord]:
+        if self._halving is not None:
+            self._evaluations.listen(self._hear)
         self._take_up(earlier)
         if not earlier:
             for choices in start_with:
@@ -124,6 +135,7 @@ class _Search:
             self._evaluations.collect(on_end=self._end)
             self._tell_progress(self._progress.snapshot())
             self._give_up_if_nothing_works()
+        self._evaluations.listen(None)
         return [self._records[number] for number in sorted(self._records)]
 
     def _take_up(self, earlier: Sequence[TrialRecord]) -> None:
@@ -133,6 +145,8 @@ class _Search:
         self._failed = sum(record.state is TrialState.FAILED for record in earlier)
         for record in earlier:
             self._records[record.number] = record
+            if self._halving is not None:
+                self._halving.restore(record.number, record.attributes.get(RUNGS, ()))
             if record.state in (TrialState.RUNNING, TrialState.WAITING):
                 self._proposals[record.number] = self._settings.propose(record.choices)
                 self._begin(record)
@@ -235,8 +249,21 @@ class _Search:
             errors.append(max(error, 0.0))
         return tuple(errors)
 
+    def _hear(self, ticket: int, report: Report) -> Verdict:
+        """Judge a trial on its way; called in the executor's thread."""
+        proposal = self._proposals.get(ticket)
+        if proposal is None or self._halving is None:
+            return Verdict.CONTINUE
+        metrics = {**proposal.costs, **report.metrics}
+        values = objective_values(self._settings.objectives, metrics, self._settings.reward)
+        if values is None or self._halving.goes_on(ticket, report.fidelity, values):
+            return Verdict.CONTINUE
+        return Verdict.STOP
+
     def _settle(self, ended: TrialRecord, finished: Finished | None, reason: str) -> None:
         told = self._sampler.tell(ended)
+        if self._halving is not None and (shown := self._halving.shown(ended.number)):
+            told = replace(told, attributes={**told.attributes, RUNGS: shown})
         proposal = replace(self._proposals.pop(ended.number), reason=reason)
         self._records[ended.number] = told
         self._worked |= told.state in (TrialState.COMPLETED, TrialState.PRUNED)

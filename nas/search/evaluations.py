@@ -105,7 +105,7 @@ class Evaluations:
         on_report: Callable[[int, Report], Verdict] | None = None,
     ) -> None:
         self._store, self._owner, self._job = store, owner, job
-        self._hear = on_report or (lambda ticket, report: Verdict.CONTINUE)
+        self._hear = on_report
         self._make_executor = make_executor
         self._executor: Executor | None = None
         self._candidates: dict[str, Candidate] = {}
@@ -113,6 +113,10 @@ class Evaluations:
         self._elsewhere: set[str] = set()
         self._ready: list[Finished] = []
         self._keeper = _LeaseKeeper(store, owner)
+
+    def listen(self, on_report: Callable[[int, Report], Verdict] | None) -> None:
+        """Have another hear the reports from now on, or nobody."""
+        self._hear = on_report
 
     @property
     def slots(self) -> int:
@@ -191,9 +195,11 @@ class Evaluations:
         self._running().submit(key, (candidate.evaluator, [request]))
 
     def _on_report(self, key: str, report: Report) -> Verdict:
-        tickets = self._tickets.get(key, [])
+        hear = self._hear
+        if hear is None:
+            return Verdict.CONTINUE
         # work that two trials wait for goes on while either wants it
-        verdicts = [self._hear(ticket, report) for ticket in tickets]
+        verdicts = [hear(ticket, report) for ticket in self._tickets.get(key, [])]
         stop = bool(verdicts) and all(verdict is Verdict.STOP for verdict in verdicts)
         return Verdict.STOP if stop else Verdict.CONTINUE
 
@@ -211,6 +217,8 @@ class Evaluations:
         """
         claimed = self._store.claim([key], self._owner, LEASE_S)
         stored = self._store.evaluation(key)
+        if stored is not None and not self._is_answer(stored):
+            stored = None
         if claimed or stored is not None:
             self._elsewhere.discard(key)
         if stored is not None:
@@ -221,16 +229,21 @@ class Evaluations:
             self._start(key)
         return []
 
+    def _is_answer(self, stored: EvaluationRow) -> bool:
+        """What was stopped early answers only the search that stopped it."""
+        ours = self._hear is not None and stored.job == self._job
+        return stored.status != Status.PRUNED or ours
+
     def _finish(self, result: Result) -> list[Finished]:
         outcome = _outcome(result)
         candidate = self._candidates[result.key]
-        if outcome.status in (Status.COMPLETED, Status.INFEASIBLE):
+        if outcome.status is not Status.FAILED:
             row = evaluation_row(candidate, outcome, candidate.costs, self._job)
             stored = self._store.save_evaluation(
                 row, candidate.architecture_row()
             )  # ends the claim
             return self._answer(
-                result.key, stored, attempts=result.attempts, seconds=outcome.seconds
+                result.key, stored, attempts=result.attempts, seconds=stored.seconds
             )
         self._store.release([result.key], self._owner)
         del self._candidates[result.key]
@@ -316,6 +329,7 @@ def _outcome(result: Result) -> Outcome:
             reason="stopped early",
             metrics=dict(report.metrics) if report else {},
             fidelity=report.fidelity if report else 0.0,
+            seconds=result.seconds,
         )
     if result.error is not None:
         return Outcome(key=result.key, status=Status.FAILED, reason=result.error)

@@ -15,6 +15,9 @@ from nas.search.samplers.rows import Codes, decode, encode
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp] | NDArray[np.bool_]
 
+EARLIER = "earlier."
+"""What the names of predictions by earlier searches begin with, among the known costs."""
+
 ENUMERATED = 20_000
 """Spaces of up to that many choices are listed in full."""
 
@@ -64,6 +67,7 @@ class Candidates:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self.decisions = problem.decisions
         self._counts = np.array([len(d.options) for d in problem.decisions])
         self._hash = np.random.default_rng(0).integers(1, 2**62, len(self._counts)) | 1
         self.metrics = self._known_metrics()
@@ -151,8 +155,9 @@ class Candidates:
             return ()
         first = {d.name: d.options[0] for d in self._problem.decisions}
         known = self._problem.known_costs([self._problem.rows[0] if self._problem.rows else first])
+        earlier = [m for m in known if m.startswith(EARLIER)]
         objectives = [o.metric for o in self._problem.objectives if o.metric in known]
-        return tuple(objectives or sorted(known))
+        return (*(objectives or sorted(set(known) - set(earlier))), *earlier)
 
     def _list_all(self) -> Pool | None:
         if self._problem.rows is not None:

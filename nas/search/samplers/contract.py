@@ -33,6 +33,21 @@ class ObjectiveSpec:
     known: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+class Earlier:
+    """What an earlier search found, with other data or less training perhaps.
+
+    Args:
+        choices: Answers to all of the problem's decisions.
+        values: Of each choice, one an objective that is not known before evaluation, in the
+            problem's order and directions. Their scale is that search's own.
+    """
+
+    name: str
+    choices: Sequence[Choices]
+    values: Sequence[tuple[float, ...]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What a sampler is told about the search.
@@ -44,6 +59,7 @@ class Problem:
             on known metrics (0 where all are met), before any evaluation.
         rows: For a finite space: the only choices that there are.
         reference: Objective values of the reference point of the hypervolume, if it is fixed.
+        earlier: Searches of the same decisions, to learn from where the sampler can.
     """
 
     decisions: tuple[Decision, ...]
@@ -53,6 +69,7 @@ class Problem:
     constraint_violation: Callable[[Sequence[Choices]], NDArray[np.float64]] | None = None
     rows: Sequence[Choices] | None = None
     reference: tuple[float, ...] | None = None
+    earlier: tuple[Earlier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +81,8 @@ class TrialRecord:
             completed.
         errors: Standard error of each value, where known.
         violation: How far it was from its hard constraints; 0 where all are met.
-        attributes: The sampler's own, stored with the trial and handed back on resume.
+        attributes: The sampler's own, stored with the trial and handed back on resume; the loop
+            may add to them.
     """
 
     number: int

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nas.search.samplers.candidates import Candidates, Pool, concatenate
 from nas.search.samplers.contract import Problem, TrialRecord, TrialState
+from nas.search.samplers.earlier import with_earlier
 from nas.search.samplers.features import make_layout
 from nas.search.samplers.model import Kernel
 from nas.search.samplers.options import KnownCostOptions, read_options
@@ -37,7 +38,8 @@ FEWEST = 3
 
 def make_known_cost(problem: Problem, options: Mapping[str, Any]) -> KnownCostSampler:
     """Make it from its options (`samplers.options.KnownCostOptions`)."""
-    return KnownCostSampler(problem, read_options("known_cost", KnownCostOptions, options))
+    read = read_options("known_cost", KnownCostOptions, options)
+    return KnownCostSampler(with_earlier(problem), read)
 
 
 class KnownCostSampler:
