@@ -24,7 +24,7 @@ from nas.search.driver import SearchSettings, run_search
 from nas.search.evaluations import Evaluations, Finished
 from nas.search.progress import Snapshot
 from nas.search.records import architecture_row, trial_records
-from nas.search.samplers import make_sampler
+from nas.search.samplers import make_sampler, sampler_remark
 from nas.search.samplers.contract import Sampler
 from nas.store import Filter, JobRow, JobState, MemberRow, Store
 from nas.studies.baseline import FrontMember, choose_baseline
@@ -99,6 +99,9 @@ class _Run:
         """Run the search to its number of trials."""
         plan, spec = self._plan, self._plan.spec.search
         earlier = trial_records(self._store.trials(self._job.id, origins=("search", "known")))
+        remark = sampler_remark(spec.sampler.name, plan.objectives)
+        if remark:
+            self._reporter.note(remark)
         settings = SearchSettings(
             objectives=plan.objectives,
             propose=plan.propose,
