@@ -1,7 +1,7 @@
 """How many evaluations a search needs: our sampler beside its peers, on tables and MBConv spaces.
 
     scripts/bench search [--seeds 20] [--trials 400] [--problems NAME ...] [--samplers NAME ...]
-                         [--data FOLDER] [--out FOLDER]
+                         [--our-trials N] [--data FOLDER] [--out FOLDER]
 
 Shares are of the true hypervolume; on the synthetic spaces, of what NSGA-II finds in 20,000
 evaluations without noise. Every table is printed as soon as it is there, and all of them are
@@ -71,9 +71,8 @@ def earlier(path: Path) -> dict[tuple[str, str], Runs]:
     return {(r.problem, r.sampler): r for r in found}
 
 
-def extend(bench: Bench, sampler: str, before: Runs | None, seeds: int, trials: int) -> Runs:
+def extend(bench: Bench, sampler: str, before: Runs | None, seeds: int, most: int) -> Runs:
     """Runs with the seeds that there are not yet."""
-    most = min(trials, PEERS[sampler].most or trials)
     marks = sum(mark <= most for mark in MARKS)
     kept = before if before and all(len(s) >= marks for s in before.shares) else None
     shares = [s[:marks] for s in kept.shares[:seeds]] if kept else []
@@ -90,6 +89,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=400)
+    parser.add_argument("--our-trials", type=int, help=f"of {OURS}, where fewer are enough")
     parser.add_argument("--problems", nargs="+", choices=known, default=known, metavar="NAME")
     parser.add_argument("--samplers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--data", default=os.environ.get("NAS_BENCH_DATA"), help="of the tables")
@@ -127,8 +127,10 @@ def main() -> None:
         runs = []
         for sampler in (s for s in options.samplers if s not in left_out):
             before = kept.get((bench.name, sampler))
+            ours = options.our_trials if sampler == OURS else None
+            most = min(options.trials, PEERS[sampler].most or ours or options.trials)
             try:
-                runs.append(extend(bench, sampler, before, options.seeds, options.trials))
+                runs.append(extend(bench, sampler, before, options.seeds, most))
             except Exception as error:  # a peer's own; the others go on
                 left_out[f"{sampler} on {name}"] = f"it failed: {type(error).__name__}: {error}"
                 print(f"{sampler} failed: {error!r:.300}", flush=True)

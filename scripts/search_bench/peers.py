@@ -87,26 +87,34 @@ def optuna(name: str, options: dict[str, Any], bench: Bench, seed: int) -> Searc
 
 
 def pymoo_nsga2(population: int, bench: Bench, seed: int) -> Search:
-    """pymoo's NSGA-II over categorical variables, as its guide to mixed variables has it."""
-    from pymoo.algorithms.moo.nsga2 import RankAndCrowdingSurvival
+    """pymoo's NSGA-II over whole numbers, as its guide to discrete problems has it.
+
+    Its form for mixed variables (`Choice`) was weighed: it finds less on both tables.
+    """
+    from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.evaluator import Evaluator
-    from pymoo.core.mixed import MixedVariableGA
     from pymoo.core.problem import Problem as PymooProblem
-    from pymoo.core.variable import Choice
+    from pymoo.operators.crossover.sbx import SBX
+    from pymoo.operators.mutation.pm import PM
+    from pymoo.operators.repair.rounding import RoundingRepair
+    from pymoo.operators.sampling.rnd import IntegerRandomSampling
     from pymoo.problems.static import StaticProblem
 
-    names = [f"x{j}" for j in range(len(bench.decisions))]
-    variables = {
-        name: Choice(options=list(range(len(d.options)))) for name, d in zip(names, bench.decisions)
-    }
-    problem = PymooProblem(vars=variables, n_obj=2)
-    search = MixedVariableGA(pop_size=population, survival=RankAndCrowdingSurvival())
+    last = np.array([len(d.options) - 1 for d in bench.decisions])
+    problem = PymooProblem(n_var=len(last), n_obj=2, xl=0, xu=last, vtype=int)
+    search = NSGA2(
+        pop_size=population,
+        sampling=IntegerRandomSampling(),
+        crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        eliminate_duplicates=True,
+    )
     search.setup(problem, seed=seed, termination=("n_gen", 10**6), verbose=False)
     while True:
         asked = search.ask()
         losses = []
         for one in asked:
-            accuracy, cost = yield [int(one.X[name]) for name in names]
+            accuracy, cost = yield [int(index) for index in one.X]
             losses.append([-accuracy, cost])
         Evaluator().eval(StaticProblem(problem, F=np.array(losses)), asked)
         search.tell(infills=asked)

@@ -40,15 +40,15 @@ def print_table(problem: str, runs: Sequence[Runs], marks: Sequence[int]) -> Non
     """Medians, quartiles beneath, and the best peer's median at each mark."""
     table = Table(title=f"{problem}: share of the true hypervolume, median and quartiles")
     table.add_column("sampler", no_wrap=True)
-    table.add_column("seeds", justify="right")
+    table.add_column("seeds", justify="right", no_wrap=True)
     for mark in marks:
         table.add_column(str(mark), justify="right", no_wrap=True)
-    table.add_column("s / run", justify="right")
+    table.add_column("s / run", justify="right", no_wrap=True)
     for run in runs:
         cells = [f"{short(m)} [dim]{short(a)}-{short(b)}[/dim]" for a, m, b in run.quartiles()]
         cells += ["" for _ in range(len(marks) - len(cells))]
         table.add_row(run.sampler, str(len(run.shares)), *cells, f"{np.median(run.seconds):.1f}")
-    Console(width=120).print(table)
+    Console(width=150).print(table)
 
 
 def short(share: float) -> str:
