@@ -1,333 +1,148 @@
 """How many evaluations a search needs: our sampler beside its peers, on tables and MBConv spaces.
 
     scripts/bench search [--seeds 20] [--trials 400] [--problems NAME ...] [--samplers NAME ...]
+                         [--our-trials N] [--data FOLDER] [--out FOLDER]
 
 Shares are of the true hypervolume; on the synthetic spaces, of what NSGA-II finds in 20,000
-evaluations without noise. Their accuracies are seeded: an effect of every option, interactions
-of pairs, and noise. The tables are looked for in `../shared/data`, and left out where absent.
+evaluations without noise. Every table is printed as soon as it is there, and all of them are
+kept in `search.json` and `search.png`. Runs that `search.json` already holds are not run again.
+Peers that are not installed are named and left out: `pip install -e .[bench]` brings them.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from search_bench.peers import PEERS
+from search_bench.problems import Bench, problems
+from search_bench.report import MARKS, Runs, lead, print_table, write_json, write_plot
 
-from nas.pareto import hypervolume, non_dominated_rank
-from nas.search.samplers import make_sampler
-from nas.search.samplers.contract import ObjectiveSpec, Problem, TrialState
-from nas.search.samplers.rows import Codes, encode
-from search_spaces.space import Choices, Decision
-
-Array = NDArray[np.float64]
-
-MARKS = (25, 50, 100, 200, 400)
-SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "known_cost": ("known_cost", {}),
-    "random": ("random", {}),
-    "nsga2, population 20": ("nsga2", {"population_size": 20}),
-    "tpe, multivariate": ("tpe", {"multivariate": True}),
-}
+OURS = "known_cost"
+TABLES = ("nas-bench-macro", "nas-bench-201")
 
 
-@dataclass(frozen=True)
-class Bench:
-    """A problem with a known answer: option indices to exact cost and true accuracy."""
-
-    name: str
-    decisions: tuple[Decision, ...]
-    cost: Callable[[Codes], Array]
-    accuracy: Callable[[Codes], Array]
-    reference: tuple[float, float]
-    volume: float
-    noise: float = 0.0
-
-
-def measure(bench: Bench, sampler: str, seed: int, trials: int) -> list[float]:
-    """Shares of the true hypervolume, noise left out, at the marks."""
-    problem = Problem(
-        decisions=bench.decisions,
-        objectives=(ObjectiveSpec("accuracy", True), ObjectiveSpec("cost", False, known=True)),
-        seed=seed,
-        known_costs=lambda choices: {"cost": bench.cost(encode(bench.decisions, choices))},
-        reference=bench.reference,
-    )
-    name, options = SAMPLERS[sampler]
-    search = make_sampler(name, problem, **options)
+def measure(bench: Bench, sampler: str, seed: int, trials: int) -> tuple[list[float], float]:
+    """Shares of the true hypervolume at the marks, noise left out; and the sampler's seconds."""
     rng = np.random.default_rng([seed, 1])
-    points = []
-    for _ in range(trials):
-        (record,) = search.ask(1)
-        codes = encode(bench.decisions, [record.choices])
+    points: list[tuple[float, float]] = []
+    started = time.perf_counter()
+    search = PEERS[sampler].start(bench, seed)
+    row = next(search)
+    seconds = time.perf_counter() - started
+    while True:
+        codes = np.array([row], dtype=np.int16)
         cost, accuracy = float(bench.cost(codes)[0]), float(bench.accuracy(codes)[0])
-        seen = accuracy + bench.noise * float(rng.normal())
-        search.tell(replace(record, state=TrialState.COMPLETED, values=(seen, cost)))
         points.append((accuracy, cost))
-    return [share(bench, points[:mark]) for mark in MARKS if mark <= trials]
+        if len(points) == trials:
+            break
+        seen = accuracy + bench.noise * float(rng.normal())
+        started = time.perf_counter()
+        row = search.send((seen, cost))
+        seconds += time.perf_counter() - started
+    search.close()
+    return [bench.share(points[:mark]) for mark in MARKS if mark <= trials], seconds
 
 
-def share(bench: Bench, points: Sequence[tuple[float, float]]) -> float:
-    return hypervolume(points, bench.reference, (True, False)) / bench.volume
-
-
-def find_data() -> Path | None:
-    """The folder with the tables, beside the repository or above it."""
+def find_data(given: str | None) -> Path | None:
+    """The folder with the tables: as given, or `shared/data` beside the repository or above it."""
+    if given:
+        return Path(given)
     for folder in Path(__file__).resolve().parents:
         if (folder / "shared" / "data").is_dir():
             return folder / "shared" / "data"
     return None
 
 
-def table_bench(
-    name: str,
-    decisions: tuple[Decision, ...],
-    rows: Sequence[Choices],
-    values: Sequence[tuple[float, float]],
-    reference: tuple[float, float],
-) -> Bench:
-    """A table with every row; values are (accuracy, cost)."""
-    index = np.zeros([len(d.options) for d in decisions], dtype=int)
-    index[tuple(encode(decisions, rows).T)] = np.arange(len(rows))
-    table = np.array(values)
-
-    def column(i: int) -> Callable[[Codes], Array]:
-        return lambda codes: table[index[tuple(codes.T)], i]
-
-    volume = hypervolume(table, reference, (True, False))
-    return Bench(name, decisions, column(1), column(0), reference, volume)
+def earlier(path: Path) -> dict[tuple[str, str], Runs]:
+    """The runs that an earlier bench left there."""
+    if not path.exists():
+        return {}
+    rows = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    found = [
+        Runs(r["problem"], r["sampler"], tuple(map(tuple, r["shares"])), tuple(r["seconds"]))
+        for r in rows
+    ]
+    return {(r.problem, r.sampler): r for r in found}
 
 
-def nas_bench_macro(data: Path) -> Bench:
-    """Mean accuracy of three trainings against MFLOPs, all 3^8 networks."""
-    table = json.loads((data / "nas_bench_macro" / "nas-bench-macro_cifar10.json").read_text())
-    decisions = tuple(Decision(f"x{i}", (0, 1, 2)) for i in range(8))
-    rows = [{d.name: int(c) for d, c in zip(decisions, key)} for key in table]
-    values = [(row["mean_acc"], row["flops"] / 1e6) for row in table.values()]
-    return table_bench("nas-bench-macro", decisions, rows, values, (80.0, 110.0))
+def extend(bench: Bench, sampler: str, before: Runs | None, seeds: int, most: int) -> Runs:
+    """Runs with the seeds that there are not yet."""
+    marks = sum(mark <= most for mark in MARKS)
+    kept = before if before and all(len(s) >= marks for s in before.shares) else None
+    shares = [s[:marks] for s in kept.shares[:seeds]] if kept else []
+    seconds = list(kept.seconds[:seeds]) if kept else []
+    for seed in range(len(shares), seeds):
+        found, spent = measure(bench, sampler, seed, most)
+        shares.append(tuple(found))
+        seconds.append(spent)
+    return Runs(bench.name, sampler, tuple(shares), tuple(seconds))
 
 
-def nas_bench_201(data: Path) -> Bench:
-    """CIFAR-100 accuracy after 12 epochs against MMACs, all 5^6 cells."""
-    with (data / "nasbench201" / "nb201_merged.csv").open(newline="") as file:
-        table = list(csv.DictReader(file))
-    operators = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-    decisions = tuple(Decision(f"x{i}", operators) for i in range(6))
-
-    def row(cell: str) -> Choices:
-        chosen = [edge.split("~")[0] for edge in cell.replace("+", "").split("|") if edge]
-        return {d.name: operator for d, operator in zip(decisions, chosen)}
-
-    rows = [row(line["arch"]) for line in table]
-    values = [(float(line["c100_test_12ep"]), float(line["macs"]) / 1e6) for line in table]
-    return table_bench("nas-bench-201", decisions, rows, values, (20.0, 225.0))
-
-
-def per_block_space() -> tuple[tuple[Decision, ...], Callable[[Codes], Array]]:
-    """45 decisions: five stages of a depth and four blocks, each with a kernel and an expansion
-    (the space of Once-for-all, arXiv 1908.09791), and its MMACs at 224 pixels."""
-    stages = ((16, 24, 56, 2), (24, 40, 28, 2), (40, 80, 14, 2), (80, 112, 14, 1), (112, 160, 7, 2))
-    decisions: list[Decision] = []
-    for s in range(len(stages)):
-        decisions.append(Decision(f"stage{s}.depth", (2, 3, 4)))
-        for b in range(4):
-            decisions.append(Decision(f"stage{s}.{b}.kernel", (3, 5, 7)))
-            decisions.append(Decision(f"stage{s}.{b}.expansion", (3, 4, 6)))
-
-    def cost(codes: Codes) -> Array:
-        total = np.full(len(codes), 15e6)
-        chosen = iter(numbers(decisions, codes))
-        for in_channels, channels, size, stride in stages:
-            depth = next(chosen)
-            for b in range(4):
-                first = b == 0
-                block = mbconv_macs(
-                    in_channels if first else channels,
-                    channels,
-                    next(chosen),
-                    next(chosen),
-                    size,
-                    stride if first else 1,
-                )
-                total += np.where(b < depth, block, 0.0)
-        return total / 1e6
-
-    return tuple(decisions), cost
-
-
-def per_stage_space() -> tuple[tuple[Decision, ...], Callable[[Codes], Array]]:
-    """28 decisions: seven stages as EfficientNet-B0's (arXiv 1905.11946, Table 1), each with an
-    expansion, a kernel, a depth and a width factor; and its MMACs at 224 pixels."""
-    stages = ((16, 112, 1), (24, 56, 2), (40, 28, 2), (80, 14, 2), (112, 14, 1), (192, 7, 2))
-    stages = (*stages, (320, 7, 1))
-    decisions: list[Decision] = []
-    for s in range(len(stages)):
-        decisions.append(Decision(f"stage{s}.expansion", (1, 3, 4, 6)))
-        decisions.append(Decision(f"stage{s}.kernel", (3, 5, 7)))
-        decisions.append(Decision(f"stage{s}.depth", (1, 2, 3, 4)))
-        decisions.append(Decision(f"stage{s}.width", (0.75, 1.0, 1.25)))
-
-    def cost(codes: Codes) -> Array:
-        total, inputs = np.full(len(codes), 10e6), np.full(len(codes), 32.0)
-        chosen = iter(numbers(decisions, codes))
-        for channels, size, stride in stages:
-            expansion, kernel, depth, width = (next(chosen) for _ in range(4))
-            outputs = np.round(channels * width / 8) * 8
-            for b in range(4):
-                block = mbconv_macs(
-                    inputs, outputs, kernel, expansion, size, stride if not b else 1
-                )
-                total += np.where(b < depth, block, 0.0)
-                inputs = outputs
-        return total / 1e6
-
-    return tuple(decisions), cost
-
-
-def numbers(decisions: Sequence[Decision], codes: Codes) -> Iterator[Array]:
-    """The options chosen, decision by decision."""
-    for decision, column in zip(decisions, codes.T):
-        yield np.array([float(option) for option in decision.options])[column]
-
-
-def mbconv_macs(
-    in_channels: Any, out_channels: Any, kernel: Any, expansion: Any, size: int, stride: int
-) -> Any:
-    """Expansion (none at 1), depthwise and projection; `size` is the side after the stride."""
-    inner = in_channels * expansion
-    expand = np.where(expansion > 1, in_channels * inner * (size * stride) ** 2, 0.0)
-    return expand + (kernel**2 * inner + inner * out_channels) * size**2
-
-
-SPACES = {"mbconv-28": per_stage_space, "mbconv-45": per_block_space}
-
-
-def synthetic(space: str, saturates: bool, seed: int) -> Bench:
-    """Effects of every option, larger for larger options more often than not, and of pairs.
-
-    With `saturates` the sum goes through a curve that flattens towards the top.
-    """
-    decisions, cost = SPACES[space]()
-    rng = np.random.default_rng([seed, len(decisions), saturates])
-    effects = [_effects(len(d.options), rng) for d in decisions]
-    pairs = [_pair(decisions, rng) for _ in range(3 * len(decisions))]
-
-    def parts(codes: Codes) -> tuple[Array, Array]:
-        alone = np.sum([e[codes[:, j]] for j, e in enumerate(effects)], axis=0)
-        together = np.sum([table[codes[:, a], codes[:, b]] for a, b, table in pairs], axis=0)
-        return alone, together
-
-    counts = [len(d.options) for d in decisions]
-    some = (np.random.default_rng(0).random((4_000, len(counts))) * counts).astype(np.int16)
-    alone, together = parts(some)
-    center, alone_sd, together_sd = alone.mean(), alone.std(), together.std()
-
-    def accuracy(codes: Codes) -> Array:
-        alone, together = parts(codes)
-        score = (alone - center) / alone_sd + 0.5 * together / together_sd
-        return 78.0 - 2.7 * np.exp(-0.35 * (score + 1)) if saturates else 74.0 + score
-
-    reference = (float(np.quantile(accuracy(some), 0.02)), float(cost(some).max()))
-    name = f"{space}{'-saturating' if saturates else ''}-{seed}"
-    bench = Bench(name, decisions, cost, accuracy, reference, 1.0, noise=0.1)
-    return replace(bench, volume=evolved_volume(bench))
-
-
-def _effects(count: int, rng: np.random.Generator) -> Array:
-    grows = np.linspace(0, 1, count) ** 0.6 * rng.choice([1.0, 1.0, 1.0, 1.0, 0.3, -0.3])
-    return np.asarray(rng.gamma(1.0) * (grows + 0.25 * rng.normal(size=count)))
-
-
-def _pair(decisions: Sequence[Decision], rng: np.random.Generator) -> tuple[int, int, Array]:
-    a, b = rng.choice(len(decisions), 2, replace=False)
-    table = rng.normal(size=(len(decisions[a].options), len(decisions[b].options)))
-    return int(a), int(b), table - table.mean(0) - table.mean(1, keepdims=True)
-
-
-def evolved_volume(bench: Bench, evaluations: int = 20_000, population: int = 100) -> float:
-    """Hypervolume of a plain NSGA-II without noise."""
-    rng = np.random.default_rng(0)
-    counts = np.array([len(d.options) for d in bench.decisions])
-
-    def random_codes(count: int) -> Codes:
-        return (rng.random((count, len(counts))) * counts).astype(np.int16)
-
-    def points_of(codes: Codes) -> Array:
-        return np.stack([bench.accuracy(codes), bench.cost(codes)], axis=1)
-
-    codes = random_codes(population)
-    points = points_of(codes)
-    seen = [points]
-    for _ in range(evaluations // population - 1):
-        parents = codes[rng.integers(population, size=(2, population))]
-        children = np.where(rng.random(codes.shape) < 0.5, parents[0], parents[1])
-        mutated = rng.random(codes.shape) < 1 / len(counts)
-        children = np.where(mutated, random_codes(population), children)
-        codes, points = (
-            np.concatenate([codes, children]),
-            np.concatenate([points, points_of(children)]),
-        )
-        seen.append(points[population:])
-        codes, first = np.unique(codes, axis=0, return_index=True)
-        points = points[first]
-        rank = non_dominated_rank(points, (True, False))
-        kept = np.lexsort((-crowding(points, rank), rank))[:population]
-        codes, points = codes[kept], points[kept]
-    return hypervolume(np.concatenate(seen), bench.reference, (True, False))
-
-
-def crowding(points: Array, rank: NDArray[np.int64]) -> Array:
-    """Distance to the neighbours of the same rank, in every objective (Deb et al. 2002)."""
-    distance = np.zeros(len(points))
-    for r in range(int(rank.max()) + 1):
-        (members,) = np.nonzero(rank == r)
-        for values in points[members].T:
-            order = np.argsort(values)
-            gaps = np.full(len(members), np.inf)
-            gaps[order[1:-1]] = values[order[2:]] - values[order[:-2]]
-            distance[members] += gaps / (np.ptp(values) or 1.0)
-    return distance
-
-
-def problems() -> dict[str, Callable[[], Bench]]:
-    """Names to what makes them."""
-    found: dict[str, Callable[[], Bench]] = {}
-    data = find_data()
-    if data is not None:
-        found["nas-bench-macro"] = lambda: nas_bench_macro(data)
-        found["nas-bench-201"] = lambda: nas_bench_201(data)
-    for space in SPACES:
-        found[space] = lambda space=space: synthetic(space, False, 0)
-        found[f"{space}-saturating"] = lambda space=space: synthetic(space, True, 0)
-    return found
-
-
-def main() -> None:
-    known = problems()
+def read_options() -> argparse.Namespace:
+    known = [*TABLES, *problems(None)]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=400)
-    parser.add_argument("--problems", nargs="+", choices=list(known), default=list(known))
-    parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(SAMPLERS))
+    parser.add_argument("--our-trials", type=int, help=f"of {OURS}, where fewer are enough")
+    parser.add_argument("--problems", nargs="+", choices=known, default=known, metavar="NAME")
+    parser.add_argument("--samplers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--data", default=os.environ.get("NAS_BENCH_DATA"), help="of the tables")
+    parser.add_argument("--out", default="build/bench", help="folder of the JSON and the plot")
     options = parser.parse_args()
+    if options.seeds < 1 or options.trials < MARKS[0]:
+        parser.error(f"At least one seed and {MARKS[0]} trials are needed.")
+    return options
+
+
+def choose_problems(names: Sequence[str], data: str | None) -> tuple[list[str], dict[str, str]]:
+    """The problems that can be run, and why the others can't."""
+    folder = find_data(data)
+    missing = "its table is not there; name the folder with --data or NAS_BENCH_DATA"
+    absent = {n: missing for n in names if n in TABLES and n not in problems(folder)}
+    if folder is not None and not folder.is_dir():
+        absent = {n: f"there is no folder {folder}" for n in names if n in TABLES}
+    return [name for name in names if name not in absent], absent
+
+
+def main() -> None:
+    options = read_options()
     marks = [mark for mark in MARKS if mark <= options.trials]
-    for name in options.problems:
-        bench = known[name]()
-        print(f"\n{bench.name}: median share of the true hypervolume, {options.seeds} seeds")
-        print(f"{'sampler':24s}" + "".join(f"{mark:>8d}" for mark in marks) + "   seconds a run")
-        for sampler in options.samplers:
-            started = time.perf_counter()
-            shares = [measure(bench, sampler, s, options.trials) for s in range(options.seeds)]
-            seconds = (time.perf_counter() - started) / options.seeds
-            medians = "".join(f"{share:8.3f}" for share in np.median(shares, axis=0))
-            print(f"{sampler:24s}{medians}{seconds:12.1f}", flush=True)
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    names, left_out = choose_problems(options.problems, options.data)
+    reasons = {sampler: PEERS[sampler].why_not() for sampler in options.samplers}
+    left_out |= {sampler: reason for sampler, reason in reasons.items() if reason}
+    for name, reason in left_out.items():
+        print(f"Left out: {name}, {reason}.", flush=True)
+    kept = earlier(folder / "search.json")
+    make = problems(find_data(options.data))
+    for name in names:
+        bench = make[name]()
+        runs = []
+        for sampler in (s for s in options.samplers if s not in left_out):
+            before = kept.get((bench.name, sampler))
+            ours = options.our_trials if sampler == OURS else None
+            most = min(options.trials, PEERS[sampler].most or ours or options.trials)
+            try:
+                runs.append(extend(bench, sampler, before, options.seeds, most))
+            except Exception as error:  # a peer's own; the others go on
+                left_out[f"{sampler} on {name}"] = f"it failed: {type(error).__name__}: {error}"
+                print(f"{sampler} failed: {error!r:.300}", flush=True)
+                continue
+            kept[bench.name, sampler] = runs[-1]
+            write_json(folder / "search.json", list(kept.values()), marks, left_out)
+        print_table(bench.name, runs, marks)
+        for line in lead(runs, OURS, marks):
+            print(line, flush=True)
+    if kept:
+        write_plot(folder / "search.png", list(kept.values()), marks)
+        print(f"Written: {folder / 'search.json'} and {folder / 'search.png'}.")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ counted once (by the same function as in `count`), and the rows look their block
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,17 @@ FEW = 32
 
 _NOTHING = Part(0, 0, 0, 0, 0)
 
+Known = dict[tuple[int, ...], Part]
+"""A stage's blocks that were counted: slot, answers, channels in and out, and size to part."""
+
+MOST_KNOWN = 100_000
+"""Blocks a stage that are remembered; a search prices the same ones in every suggestion."""
+
+
+@lru_cache(maxsize=16)
+def _known_parts(space: SearchSpace) -> list[Known]:
+    return [{} for _ in space.stage_questions]
+
 
 def count_choices(space: SearchSpace, matrix: NDArray[np.integer]) -> CostTable:
     """Count the exact costs of many networks; equal to decoding and counting each.
@@ -75,9 +87,10 @@ def count_choices(space: SearchSpace, matrix: NDArray[np.integer]) -> CostTable:
         [part.channels for row in stems for part in row], stem * len(widths) + width
     )
     sizes = [strided(size, space.stem_stride) for size in resolutions]
-    for questions in space.stage_questions:
+    known = _known_parts(space)
+    for number, questions in enumerate(space.stage_questions):
         channels = _add_stage(
-            space, questions, columns, total, (resolution, sizes), width, channels
+            space, questions, columns, total, (resolution, sizes), width, channels, known[number]
         )
         sizes = [strided(size, questions.stage.stride) for size in sizes]
     heads, inner = (space.questions[i].options for i in (3, 4))
@@ -220,6 +233,7 @@ def _add_stage(
     placed: tuple[Indices, list[int]],
     width: Indices,
     channels: _Channels,
+    known: Known,
 ) -> _Channels:
     """Add the stage's blocks to the total; returns its output channels."""
     resolution, sizes = placed
@@ -235,11 +249,17 @@ def _add_stage(
 
         def part(*key: int) -> Part:
             *picks, i, o, r = key
+            reads, puts, size = entry.values[i], out.values[o], sizes[r]
+            asked_for = (slot, *picks, reads, puts, size)
+            if asked_for in known:
+                return known[asked_for]
             answers = [of[pick] for of, pick in zip(options, picks)]
-            reads, puts = entry.values[i], out.values[o]
             block = build_block(stage, answers, reads, puts, stride, space.squeeze)
             settled = settle(block, reads)
-            return _NOTHING if settled is None else _block_part(settled, reads, sizes[r])
+            found = _NOTHING if settled is None else _block_part(settled, reads, size)
+            if len(known) < MOST_KNOWN:
+                known[asked_for] = found
+            return found
 
         return _looked_up(
             part,

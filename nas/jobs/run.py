@@ -24,7 +24,7 @@ from nas.jobs.warm_start import describe_earlier, earlier_searches
 from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
 from nas.search.records import trial_records
-from nas.search.samplers import make_sampler
+from nas.search.samplers import make_sampler, sampler_remark
 from nas.search.samplers.contract import Problem
 from nas.store import JobRow, JobState, Store
 from search_spaces.membership import nearest
@@ -96,6 +96,9 @@ def run_trials(
     """Run a job's search to its number of trials."""
     spec = plan.spec.search
     earlier = trial_records(store.trials(job.id, origins=("search", "known")))
+    remark = sampler_remark(spec.sampler.name, plan.objectives)
+    if remark:
+        reporter.note(remark)
     settings = SearchSettings(
         objectives=plan.objectives,
         propose=plan.propose,

@@ -30,7 +30,7 @@ class _Part(BaseModel):
 class SamplerSpec(_Part):
     """Which sampler suggests, and its settings (population_size, ...)."""
 
-    name: str = "nsga2"
+    name: str = "known_cost"
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
 
@@ -179,7 +179,7 @@ class JobSpec(_Part):
     """One job: search a space on some data, choose a baseline, scale it, export it.
 
     >>> JobSpec(name="demo").search.sampler.name
-    'nsga2'
+    'known_cost'
     """
 
     name: str = Field("job", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")

@@ -5,12 +5,12 @@ Each is imported when it is made: optuna and scipy take a second to load.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from nas.errors import InvalidRequestError
-from nas.search.samplers.contract import Problem, Sampler
+from nas.search.samplers.contract import ObjectiveSpec, Problem, Sampler
 
 Factory = Callable[[Problem, Mapping[str, Any]], Sampler]
 
@@ -57,3 +57,17 @@ def make_sampler(name: str, problem: Problem, **options: Any) -> Sampler:
             f"Unknown sampler {name!r}. Available: {', '.join(sorted(SAMPLERS))}."
         )
     return SAMPLERS[name](problem, options)
+
+
+def sampler_remark(name: str, objectives: Sequence[ObjectiveSpec]) -> str | None:
+    """A sentence for who searches where the sampler's strength has nothing to work on.
+
+    >>> sampler_remark("known_cost", [ObjectiveSpec("accuracy", maximize=True)])
+    'known_cost: no objective is known before an evaluation; all of them are modelled.'
+    """
+    known = sum(objective.known for objective in objectives)
+    if name != "known_cost" or 0 < known < len(objectives):
+        return None
+    if known:
+        return "known_cost: every objective is known before any evaluation; nothing is modelled."
+    return "known_cost: no objective is known before an evaluation; all of them are modelled."

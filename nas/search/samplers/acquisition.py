@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from nas.pareto import non_dominated
+
 Array = NDArray[np.float64]
 
 MOST_CELLS = 4_096
@@ -48,6 +50,7 @@ def cut_cells(front: Array, reference: Array, most_cells: int = MOST_CELLS) -> C
     Points beyond the reference in every objective count; dominated ones do no harm.
     """
     front = front[(front > reference).all(axis=1)]
+    front = front[non_dominated(front, True)]
     axes = len(reference) - 1
     if not axes:
         return Cells((), np.maximum.reduce(front[:, 0], initial=reference[0]))
@@ -79,6 +82,8 @@ def expected_improvement(mean: Array, deviation: Array, level: Array) -> Array:
     """
     gap = mean - level
     certain = deviation <= 0
+    if certain.all():
+        return np.asarray(np.maximum(gap, 0.0))
     z = gap / np.where(certain, 1.0, deviation)
     density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
     return np.where(certain, np.maximum(gap, 0.0), gap * ndtr(z) + deviation * density)

@@ -18,7 +18,12 @@ from nas.search.samplers.rows import Codes
 
 Array = NDArray[np.float64]
 
-GENERATIONS, CHILDREN = 8, 150
+GENERATIONS, CHILDREN = 5, 240
+"""Few and large: exact costs of many choices take hardly longer than those of some."""
+
+FIT_DATA = 300
+"""Trials that hyperparameters are fitted to: a fit conditions the process some 30 times."""
+
 SHORTLIST = 400
 LABEL_NOISE = 0.04
 UNLIKELY = 0.05
@@ -99,20 +104,27 @@ def fit_all(kernel: Kernel, seen: Observations, start: Sequence[Array] | None) -
     Args:
         start: Earlier ones, where there are any.
     """
-    view = View(kernel, seen.told)
-    inputs = view.inputs(seen.told)
+    view, part = View(kernel, seen.told), _part(len(seen.told))
+    inputs = view.inputs(seen.told.take(part))
     starts, steps = ([kernel.prior[0]] * (seen.values.shape[1] + 1), 60)
     if start is not None:
         starts, steps = list(start), 25
     found = []
     for values, noise, theta in zip(seen.values.T, seen.noise.T, starts):
         shift, scale = _standard(values)
-        found.append(fit(kernel, inputs, (values - shift) / scale, noise / scale**2, theta, steps))
+        targets = (values[part] - shift) / scale
+        found.append(fit(kernel, inputs, targets, noise[part] / scale**2, theta, steps))
     trials, labels = _feasibility(seen)
     if len(trials) == len(seen.told):
         return [*found, kernel.prior[0]]
-    inputs, noise = view.inputs(trials), np.full(len(trials), LABEL_NOISE)
-    return [*found, fit(kernel, inputs, 2 * (labels - 1), noise, starts[-1], steps)]
+    part = _part(len(trials))
+    inputs, noise = view.inputs(trials.take(part)), np.full(len(part), LABEL_NOISE)
+    return [*found, fit(kernel, inputs, 2 * (labels[part] - 1), noise, starts[-1], steps)]
+
+
+def _part(count: int) -> NDArray[np.intp]:
+    """Places of the trials to fit to, evenly from first to last."""
+    return np.linspace(0, count - 1, min(count, FIT_DATA)).astype(np.intp)
 
 
 def _feasibility(seen: Observations) -> tuple[Pool, Array]:

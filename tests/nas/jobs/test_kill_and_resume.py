@@ -74,7 +74,7 @@ class Run:
             ]
 
 
-@pytest.mark.parametrize("sampler", ["nsga2", "random"])
+@pytest.mark.parametrize("sampler", ["known_cost", "nsga2", "random"])
 def test_killed_and_resumed_run_equals_one_in_a_single_piece(tmp_path: Path, sampler: str) -> None:
     whole = Run(tmp_path / "whole", sampler)
     whole.finish("run", "job.yaml")

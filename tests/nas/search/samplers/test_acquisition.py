@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.pareto import hypervolume
+from nas.pareto import hypervolume, non_dominated
 from nas.search.samplers.acquisition import (
     cut_cells,
     expected_hypervolume_improvement,
@@ -53,6 +53,17 @@ def test_it_is_the_mean_improvement_over_draws_of_what_is_unknown(
     drawn = [improvement(front, np.maximum(draw, 0), reference) for draw in draws]
     (found,) = expected_hypervolume_improvement(mean, deviation, cut_cells(front, reference))
     assert abs(found - np.mean(drawn)) < 4 * np.std(drawn) / np.sqrt(len(drawn))
+
+
+def test_only_the_front_cuts_cells() -> None:
+    """So the work of a suggestion does not grow with every trial that was told."""
+    rng = np.random.default_rng(0)
+    points, reference = rng.random((200, 2)), np.zeros(2)
+    everything = cut_cells(points, reference)
+    front = cut_cells(points[non_dominated(points, True)], reference)
+    np.testing.assert_array_equal(everything.edges[0], front.edges[0])
+    np.testing.assert_array_equal(everything.levels, front.levels)
+    assert len(everything.levels) < 30
 
 
 def test_with_one_known_cost_it_is_the_sum_over_steps_of_width_times_improvement() -> None:
