@@ -106,9 +106,19 @@ def scale(
         changes["rule"] = rule
     changes = {key: value for key, value in changes.items() if value is not None}
     settings = job_settings(job, file, data, epochs, store, executor, workers)
-    row = None if settings is not None else _job(name, store)
+    row = None if settings is not None and name is None else _job(name, store)
+    if row is not None and settings is not None:
+        raise InvalidRequestError(
+            f"{name} is a job with data and recipes of its own; leave --file, --job, --data and "
+            f"--epochs out, or name a network of it, such as {row.id}/0."
+        )
     if row is not None:
-        _scale_job(row, changes, store, output, as_json, dry_run)
+        from nas.jobs.start import job_spec
+
+        place = {"executor": executor, "workers": workers}
+        execution = {key: value for key, value in place.items() if value is not None}
+        spec = _changed(job_spec(row), changes, execution=execution)
+        _scale_job(row, spec, store, output, as_json, dry_run)
         return
     if name is None:
         raise InvalidRequestError("`nas scale` needs a baseline: a job, or a network's name.")
@@ -135,12 +145,11 @@ def _job(name: str | None, store: str) -> JobRow | None:
 
 
 def _scale_job(
-    row: JobRow, changes: dict[str, Any], store: str, output: Path | None, as_json: bool, dry: bool
+    row: JobRow, spec: JobSpec, store: str, output: Path | None, as_json: bool, dry: bool
 ) -> None:
-    from nas.jobs.start import change_scaling, check_scaling, job_spec, take_up_job
+    from nas.jobs.start import change_scaling, check_scaling, take_up_job
 
     opened = open_store(store)
-    spec = _changed(job_spec(row), changes)
     started = take_up_job(opened, row, spec)
     assert spec.scaling is not None
     check_scaling(started.networks, opened, spec.scaling)
@@ -156,7 +165,13 @@ def _scale_job(
     drive(opened, started, output, as_json, ("scale",), store)
 
 
-def _changed(spec: JobSpec | None, changes: dict[str, Any], *, fresh: bool = False) -> JobSpec:
+def _changed(
+    spec: JobSpec | None,
+    changes: dict[str, Any],
+    *,
+    fresh: bool = False,
+    execution: dict[str, Any] | None = None,
+) -> JobSpec:
     """A job's specification with other scaling; members asked for replace those it had."""
     from nas.jobs.spec import JobSpec, job_from_dict
 
@@ -172,6 +187,7 @@ def _changed(spec: JobSpec | None, changes: dict[str, Any], *, fresh: bool = Fal
     if fresh:  # a network alone: no search is asked for
         document.pop("search", None)
     document["scaling"] = {**scaling, **changes}
+    document["execution"] = {**document.get("execution", {}), **(execution or {})}
     return job_from_dict(document, "The flags")
 
 

@@ -209,6 +209,13 @@ def test_without_a_baseline_or_a_job_it_says_what_to_give(
     assert "nas.db" in refusal(capsys, "scale")
 
 
+def test_a_job_has_data_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = answer(capsys, "search", "job.yaml")["job"]["id"]
+    assert f"{job}/0" in refusal(capsys, "scale", "toy", "--data", "digits")
+    done = answer(capsys, "scale", f"{job}/0", "--job", job, "--phi", "1")
+    assert [m["name"] for m in done["family"]["members"]] == ["phi 1"]
+
+
 def test_a_killed_comparison_goes_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ("--file", "job.yaml", "--compare", "--seeds", "1", "--target", "2x")
     answer(capsys, "scale", "mobilenet_v2_0.35", *flags)
