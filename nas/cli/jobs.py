@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +43,9 @@ EvaluatorName = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Trials side by side, in place of the file's.")
 ]
+
+
+ACCOUNTS = ("cpu_hours", "gpu_hours", "failed_hours", "saved_hours", "retries")
 
 
 def register(app: typer.Typer) -> None:
@@ -135,11 +138,20 @@ def resume(
     drive(opened, take_up_job(opened, row), output, as_json, stages, store)
 
 
-def list_jobs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+def list_jobs(
+    usage: Annotated[
+        bool, typer.Option("--usage", help="What every user and job spent, in place of states.")
+    ] = False,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
     """The jobs of the store, the latest first."""
     from nas.jobs.truth import find_truth
 
     opened = open_store(store)
+    if usage:
+        _print_usage(opened, as_json)
+        return
     rows = [
         (job, find_truth(opened, job), opened.count_trials(job.id)) for job in opened.list_jobs()
     ]
@@ -163,6 +175,25 @@ def list_jobs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
             for job, truth, counts in rows
         ],
     )
+
+
+def _print_usage(store: Store, as_json: bool) -> None:
+    from nas.jobs.accounts import accounts_of
+
+    used = store.usage()
+    rows = [(job, accounts_of(job, used[job.id])) for job in store.list_jobs() if job.id in used]
+    rows.sort(key=lambda row: row[0].owner)
+    if as_json:
+        print_json([{"owner": j.owner, "job": j.id, "name": j.name, **asdict(a)} for j, a in rows])
+        return
+    columns = ("user", "job", "name", "CPU-hours", "GPU-hours", "failed h", "saved h", "retries")
+    lines: list[tuple[Any, ...]] = []
+    for owner in dict.fromkeys(job.owner for job, _ in rows):
+        own = [(job, a) for job, a in rows if job.owner == owner]
+        sums = [sum(getattr(a, field) for _, a in own) for field in ACCOUNTS]
+        lines.append((owner, "all", "", *sums))
+        lines += [("", j.id, j.name, *(getattr(a, field) for field in ACCOUNTS)) for j, a in own]
+    print_table(columns, lines)
 
 
 def status(job: JobName = None, store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:

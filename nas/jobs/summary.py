@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nas.jobs.accounts import Accounts, accounts_of
 from nas.jobs.compare import Compared, read_comparison
 from nas.jobs.front import SEARCHED, job_front
 from nas.search.progress import RunningFront
 from nas.search.samplers.contract import ObjectiveSpec
 from nas.store import FamilyRow, Filter, JobRow, ModelRow, Store, TrialRow
+from nas.store.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class Summary:
     trained: int
     reused: int
     seconds: float
+    usage: Accounts
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for --json."""
@@ -53,6 +56,7 @@ class Summary:
             "trained": self.trained,
             "reused": self.reused,
             "seconds": self.seconds,
+            "usage": asdict(self.usage),
         }
 
 
@@ -85,6 +89,7 @@ def summarise(store: Store, job: JobRow) -> Summary:
             if ended
             else 0.0
         ),
+        usage=accounts_of(job, store.usage(job.id).get(job.id, Usage())),
     )
 
 

@@ -196,6 +196,22 @@ class RepositoryContract:
         assert [a.worker for a in store.attempts(job)] == ["w1"]
         assert store.count_trials(job) == {"completed": 1}
 
+    def test_usage_adds_up_attempts_retries_and_what_was_saved(self, store, job):
+        store.add_trials(job, [new_trial(n) for n in range(2)])
+        evaluation = evaluation_row(0, architecture=architecture_row(0).fingerprint, seconds=7.0)
+        attempts = (
+            AttemptRow(trial=0, number=1, state="failed", seconds=2.0),
+            AttemptRow(trial=0, number=2, state="completed", seconds=5.0),
+        )
+        first = TrialEnd(number=0, state="completed", evaluation=evaluation, attempts=attempts)
+        store.finish_trial(job, first)
+        reused = TrialEnd(number=1, state="completed", evaluation=evaluation.key, reused=True)
+        store.finish_trial(job, reused)
+        used = store.usage(job)[job]
+        assert (used.seconds, used.failed_seconds) == (7.0, 2.0)
+        assert (used.retries, used.saved_seconds) == (1, 7.0)
+        assert store.usage("nobody") == {}
+
     def test_ends_are_written_together_or_not_at_all(self, store, job):
         store.add_trials(job, [new_trial(n) for n in range(2)])
         missing = MeasurementRow(metric="latency_ms", value=1.0, device="no such device")
