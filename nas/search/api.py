@@ -172,7 +172,7 @@ class _Collect:
     def ended(self, record: TrialRecord, proposal: Proposal, finished: Finished | None) -> None:
         values: dict[str, float] = {}
         if record.values is not None and finished is not None and finished.evaluation is not None:
-            values = {**proposal.costs, **metrics_of(finished.evaluation)}
+            values = {**metrics_of(finished.evaluation), **proposal.costs}
             values.update(zip(self._names, record.values))
         trial = Trial(
             number=record.number,

@@ -220,7 +220,7 @@ class _Search:
         state = TrialState(finished.status.value)
         values = errors = None
         if finished.status is Status.COMPLETED and finished.evaluation is not None:
-            metrics = {**proposal.costs, **metrics_of(finished.evaluation)}
+            metrics = {**metrics_of(finished.evaluation), **proposal.costs}
             values = objective_values(self._settings.objectives, metrics, self._settings.reward)
             if values is None:
                 state = TrialState.FAILED
@@ -254,7 +254,7 @@ class _Search:
         proposal = self._proposals.get(ticket)
         if proposal is None or self._halving is None:
             return Verdict.CONTINUE
-        metrics = {**proposal.costs, **report.metrics}
+        metrics = {**report.metrics, **proposal.costs}
         values = objective_values(self._settings.objectives, metrics, self._settings.reward)
         if values is None or self._halving.goes_on(ticket, report.fidelity, values):
             return Verdict.CONTINUE

@@ -20,6 +20,9 @@ from nas.errors import InvalidRequestError
 from nas.pareto import non_dominated_rank
 from nas.search.samplers.contract import ObjectiveSpec
 
+MOST = 500
+"""Trials of a rung that one is compared with, the latest: a verdict takes milliseconds."""
+
 Rungs = list[list[float]]
 """What a trial showed: a rung's fidelity, then the objectives' values there."""
 
@@ -106,9 +109,10 @@ class SuccessiveHalving:
     def _is_among_best(self, trial: int, seen: dict[int, tuple[float, ...]]) -> bool:
         if len(seen) < self._settings.least:
             return True
-        order = rank_by_front(np.array(list(seen.values())), self._maximize)
-        kept = math.ceil(len(seen) / self._settings.eta)
-        return list(seen).index(trial) in order[:kept]
+        trials = list(seen)[-MOST:]
+        order = rank_by_front(np.array([seen[t] for t in trials]), self._maximize)
+        kept = math.ceil(len(trials) / self._settings.eta)
+        return trials.index(trial) in order[:kept]
 
 
 def rank_by_front(points: NDArray[np.float64], maximize: Sequence[bool]) -> list[int]:

@@ -84,6 +84,11 @@ def test_without_known_costs_every_objective_is_measured() -> None:
     assert all(t.costs == {} for t in trials)
 
 
+def test_what_is_known_of_a_cost_stands_whatever_evaluate_says() -> None:
+    trials = search(evaluate=lambda choice: {**accuracy(choice), "macs": -1.0})
+    assert all(t.values["macs"] == macs([dict(t.choice)])[0] for t in trials)
+
+
 def test_equal_choices_are_evaluated_once() -> None:
     calls: list[dict[str, Any]] = []
 
