@@ -75,8 +75,8 @@ def extend(bench: Bench, sampler: str, before: Runs | None, seeds: int, most: in
     """Runs with the seeds that there are not yet."""
     marks = sum(mark <= most for mark in MARKS)
     kept = before if before and all(len(s) >= marks for s in before.shares) else None
-    shares = [s[:marks] for s in kept.shares[:seeds]] if kept else []
-    seconds = list(kept.seconds[:seeds]) if kept else []
+    shares = [s[:marks] for s in kept.shares] if kept else []
+    seconds = list(kept.seconds) if kept else []
     for seed in range(len(shares), seeds):
         found, spent = measure(bench, sampler, seed, most)
         shares.append(tuple(found))
