@@ -48,7 +48,7 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
     Raises:
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
-    digest, spec = spec.digest, _with_job_ids(store, spec)
+    digest, spec = spec.digest, with_job_ids(store, spec)
     plan = plan_job(spec, artifacts)
     check_runnable(plan, store)
     known = _describe(store, plan)
@@ -73,7 +73,7 @@ def spec_document(spec: JobSpec) -> dict[str, Any]:
     return document
 
 
-def _with_job_ids(store: Store, spec: JobSpec) -> JobSpec:
+def with_job_ids(store: Store, spec: JobSpec) -> JobSpec:
     """Jobs to learn from by their ids: soon a later job may have the name."""
     if not spec.search.warm_start:
         return spec

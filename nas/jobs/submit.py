@@ -18,7 +18,7 @@ from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJobs
 from nas.errors import InvalidRequestError, NasError
 from nas.jobs.spec import JobSpec
-from nas.jobs.start import spec_document
+from nas.jobs.start import spec_document, with_job_ids
 from nas.jobs.truth import Truth, find_truth
 from nas.search.objectives import parse_constraints
 from nas.store import JobRow, JobState, Store
@@ -72,7 +72,7 @@ def submit_job(
     cluster = RayJobs(place.address)
     job = store.create_job(
         spec.name,
-        spec_document(spec),
+        spec_document(with_job_ids(store, spec)),
         {"space": spec.space},
         owner=getpass.getuser(),
         attributes={
@@ -83,8 +83,9 @@ def submit_job(
         },
         request_key=request_key,
     )
-    if job.ray_id is not None and job.state != JobState.WAITING:
-        return job
+    known = job.ray_id is not None and cluster.find(job.ray_id) is not None
+    if known or job.state != JobState.WAITING:
+        return job  # the same request, sent again
     return _hand_over(store, cluster, job, store_argument, place)
 
 
