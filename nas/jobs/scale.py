@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nas.cost import count
@@ -32,7 +33,14 @@ from nas.search.records import architecture_row
 from nas.store import Filter, JobRow, Store
 from nas.studies.ancestry import Lineage, make_lineages, rank_lineages
 from nas.studies.baseline import FAMILY, FrontMember, choose_baseline, is_front_rule
-from nas.studies.coefficients import best, cost_function, finalists, grid_members, judge
+from nas.studies.coefficients import (
+    best,
+    cost_function,
+    finalists,
+    grid_members,
+    judge,
+    judge_by_table,
+)
 from nas.studies.family import train_members
 from search_spaces.architecture import Architecture
 
@@ -171,6 +179,10 @@ def _coefficients(
         return Coefficients(depth=given.alpha, width=given.beta, resolution=given.gamma)
     grid, plan = spec.grid, stage.plan
     cost_of = cost_function(grid.cost, latency_model)
+    if grid.table is not None:
+        rows = judge_by_table(baseline, Path(grid.table), grid.factor, grid.tolerance, cost_of)
+        stage.reporter.note(f"coefficients by {grid.table}: {len(rows)} rows of about that cost")
+        return best(rows).member.coefficients
     members = grid_members(
         baseline,
         candidates=grid.candidates,

@@ -109,6 +109,9 @@ class GridSpec(_Part):
     betas: tuple[float, ...] | None = None
     gammas: tuple[float, ...] | None = None
     recipe: Recipe | None = Field(None, description="in place of the job's `recipe`")
+    table: str | None = Field(
+        None, description="CSV or JSON: alpha, beta, gamma, accuracy; in place of training"
+    )
 
 
 class LatencySpec(_Part):
@@ -313,9 +316,16 @@ def _resolve_paths(job: JobSpec, folder: Path) -> JobSpec:
     if job.evaluator.file is not None:
         here = folder / Path(job.evaluator.file).expanduser()
         updates["evaluator"] = job.evaluator.model_copy(update={"file": str(here)})
-    latency = job.scaling.latency if job.scaling else None
-    if job.scaling is not None and latency is not None:
-        table = str(folder / Path(latency.table).expanduser())
-        moved = latency.model_copy(update={"table": table})
-        updates["scaling"] = job.scaling.model_copy(update={"latency": moved})
+    if job.scaling is not None:
+        updates["scaling"] = _resolve_tables(job.scaling, folder)
     return job.model_copy(update=updates)
+
+
+def _resolve_tables(scaling: ScalingSpec, folder: Path) -> ScalingSpec:
+    updates: dict[str, Any] = {}
+    for name in ("latency", "grid"):
+        part = getattr(scaling, name)
+        if part is not None and part.table is not None:
+            table = str(folder / Path(part.table).expanduser())
+            updates[name] = part.model_copy(update={"table": table})
+    return scaling.model_copy(update=updates)

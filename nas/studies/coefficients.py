@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nas.cost import COST_METRICS, count
 from nas.errors import InvalidRequestError, NasError
 from nas.evaluation.contract import Status
+from nas.evaluation.table_file import make_table, read_cells
 from nas.scaling import (
     PAPER,
+    Coefficients,
     LatencyModel,
     Member,
     coefficient_grid,
@@ -41,7 +44,6 @@ class Judged:
     cost: float
     accuracy: float
     accuracy_se: float
-    finished: Finished
 
 
 def cost_function(name: str, latency_model: LatencyModel | None = None) -> CostFunction:
@@ -136,6 +138,47 @@ def judge(
     return judged
 
 
+def judge_by_table(
+    baseline: Architecture, file: Path, factor: float, tolerance: float, cost_of: CostFunction
+) -> list[Judged]:
+    """Candidates and their accuracies as a table has them, in place of training.
+
+    Args:
+        file: CSV or JSON with columns alpha, beta, gamma and accuracy (0 to 1); `accuracy_se`
+            is read where it is there. Rows that multiply the cost by something else take no part.
+
+    Raises:
+        InvalidRequestError: If a column or a number is missing, or no row is near `factor`.
+    """
+    cells = read_cells(file)
+    table = make_table(cells, ("alpha", "beta", "gamma"), measured=("accuracy",))
+    errors = table.numbers.get("accuracy_se")
+    before, judged = cost_of(baseline), []
+    for place, row in enumerate(table.rows):
+        alpha, beta, gamma = (float(row[name]) for name in ("alpha", "beta", "gamma"))
+        coefficients = Coefficients(depth=alpha, width=beta, resolution=gamma)
+        network = scale(baseline, coefficients)
+        member = Member(
+            architecture=network,
+            rule="compound",
+            phi=1.0,
+            coefficients=coefficients,
+            costs=count(network),
+        )
+        cost = cost_of(network)
+        near = min(abs(cost / before / factor - 1.0), abs(coefficients.product / factor - 1.0))
+        accuracy = float(table.numbers["accuracy"][place])
+        if near <= tolerance and math.isfinite(accuracy):
+            error = 0.0 if errors is None else float(errors[place])
+            judged.append(Judged(member=member, cost=cost, accuracy=accuracy, accuracy_se=error))
+    if not judged:
+        raise InvalidRequestError(
+            f"No row of {file.name} has an accuracy and multiplies the cost by {factor:g} within "
+            f"`tolerance` {tolerance:g}; raise it, or add rows."
+        )
+    return judged
+
+
 def best(judged: Sequence[Judged]) -> Judged:
     """The most accurate, less what its extra cost would buy: costs differ, since integers round."""
     return max(judged, key=_score(judged))
@@ -182,5 +225,4 @@ def _judged(member: Member, end: Finished, cost_of: CostFunction) -> Judged:
         cost=cost_of(member.architecture),
         accuracy=accuracy,
         accuracy_se=error,
-        finished=end,
     )

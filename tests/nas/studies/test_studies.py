@@ -1,6 +1,7 @@
 """Choosing a baseline, its coefficients, and the family that grows from it."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from nas.studies.coefficients import (
     cost_function,
     finalists,
     grid_members,
+    judge_by_table,
 )
 from nas.studies.comparison import accuracy_of, equal_cost_entries
 from search_spaces.published import get_published
@@ -100,7 +102,6 @@ def judged(
             cost=cost,
             accuracy=accuracy,
             accuracy_se=error,
-            finished=Finished(ticket=0, status=Status.COMPLETED),
         )
         for member, accuracy, cost in zip(members, accuracies, costs or [1.0] * len(accuracies))
     ]
@@ -130,6 +131,20 @@ def test_extra_cost_must_buy_accuracy() -> None:
     dear, cheap = 0.905, 0.9
     assert best(judged([dear, cheap], costs=[2.0, 1.0])).accuracy == cheap
     assert best(judged([dear, cheap], costs=[1.0, 1.0])).accuracy == dear
+
+
+def test_a_table_stands_in_for_training(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "alpha,beta,gamma,accuracy\n1.2,1.1,1.15,0.8\n1,1,1.4,0.7\n3,2,2,0.99\n1.4,1,1.2,\n"
+    )
+    cost_of = cost_function("macs")
+    rows = judge_by_table(B0, tmp_path / "t.csv", 2.0, 0.1, cost_of)
+    assert [r.accuracy for r in rows] == [0.8, 0.7]  # neither twelve times the cost, nor unmeasured
+    with pytest.raises(InvalidRequestError, match=r"t\.csv"):
+        judge_by_table(B0, tmp_path / "t.csv", 16.0, 0.01, cost_of)
+    (tmp_path / "t.csv").write_text("alpha,beta,accuracy\n1.2,1.1,0.8\n")
+    with pytest.raises(InvalidRequestError, match="gamma"):
+        judge_by_table(B0, tmp_path / "t.csv", 2.0, 0.1, cost_of)
 
 
 def ended(accuracy: float) -> Finished:
