@@ -1,0 +1,1 @@
+"""Jobs of a store in the forms of other tools."""
