@@ -18,6 +18,7 @@ from nas.store.rows import (
     MemberRow,
     NewTrial,
     RecipeRow,
+    TokenRow,
     TrialEnd,
     TrialRow,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "NewTrial",
     "RecipeRow",
     "Store",
+    "TokenRow",
     "TrialEnd",
     "TrialRow",
 ]

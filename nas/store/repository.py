@@ -12,11 +12,12 @@ from nas.store.families import Families
 from nas.store.jobs import Jobs
 from nas.store.models import Models
 from nas.store.records import Records
+from nas.store.tokens import Tokens
 from nas.store.trials import Trials
 from nas.store.usage import Usages
 
 
-class Store(Jobs, Trials, Evaluations, Claims, Models, Families, Records, Usages):
+class Store(Jobs, Trials, Evaluations, Claims, Models, Families, Records, Usages, Tokens):
     """A database of jobs, trials, evaluations and what came of them.
 
     Every method that writes is one transaction: after it returns, what it wrote survives the

@@ -351,3 +351,21 @@ class DeviceRow:
     memory_bytes: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A token for a server, without the token itself.
+
+    Args:
+        digest: Its SHA-256.
+        scopes: Of 'read', 'submit', 'admin'.
+    """
+
+    id: str
+    digest: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
