@@ -25,9 +25,10 @@ def upgrade() -> None:
     op.create_table(
         "exports",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("evaluation", sa.Text(), nullable=False),
+        sa.Column("job", sa.Text(), nullable=False),
+        sa.Column("architecture", sa.Text(), nullable=False),
         sa.Column("format", sa.Text(), nullable=False),
-        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("trains", sa.Boolean(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
@@ -37,16 +38,20 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["evaluation"],
-            ["evaluations.key"],
-            name=op.f("fk_exports_evaluation"),
-            ondelete="CASCADE",
+            ["job"], ["jobs.id"], name=op.f("fk_exports_job"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["artifact"], ["artifacts.id"], name=op.f("fk_exports_artifact"), ondelete="CASCADE"
+            ["architecture"],
+            ["architectures.fingerprint"],
+            name=op.f("fk_exports_architecture"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["artifact"], ["artifacts.id"], name=op.f("fk_exports_artifact"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
     )
-    op.create_index(op.f("ix_exports_evaluation"), "exports", ["evaluation"])
+    op.create_index(op.f("ix_exports_job"), "exports", ["job"])
+    op.create_index(op.f("ix_exports_architecture"), "exports", ["architecture"])
     op.create_index(op.f("ix_exports_artifact"), "exports", ["artifact"])
     op.create_index(op.f("ix_exports_state_created_at"), "exports", ["state", "created_at"])
