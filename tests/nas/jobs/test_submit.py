@@ -64,6 +64,7 @@ def head() -> Iterator[tuple[str, Path]]:
                 *("--dashboard-port", str(dashboard)),
                 *("--dashboard-agent-listen-port", str(free_port())),
             ],
+            cwd=folder,  # drivers leave their pictures where the head runs
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
