@@ -67,7 +67,7 @@ class Run:
         if self._job is None:
             self._job = site.submit(self._works[len(site.jobs) % len(self._works)], self._trials)
             since = time.time()
-            wait_for(lambda: site.busy(since), 300, f"job {self._job} is under way")
+            self._wait_until_busy(self._job, since)
         return self._job
 
     def _rescue(self, job: str) -> None:
@@ -76,7 +76,13 @@ class Run:
         since = time.time()
         self._site.nas("stop", job)
         self._site.resume(job)
-        wait_for(lambda: self._site.busy(since), 300, f"job {job} is rescued")
+        self._wait_until_busy(job, since)
+
+    def _wait_until_busy(self, job: str, since: float) -> None:
+        try:
+            wait_for(lambda: self._site.busy(since), 300, f"job {job} is under way")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; {describe(self._site, job)}") from None
 
     def _finish(self) -> None:
         site, job = self._site, self._job

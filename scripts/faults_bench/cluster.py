@@ -68,15 +68,17 @@ class Node:
 
     def workers(self) -> list[psutil.Process]:
         """Processes that have a trial (or wait for one)."""
-        return [process for process in tree(self.process.pid) if "_Worker" in _title(process)]
+        return [process for process in tree(self.process.pid) if "ray::" in _title(process)]
 
-    def kill(self) -> None:
+    def kill(self, keep_folder: bool = False) -> None:
         """Everything at once, as if the power went; its disk goes with it."""
-        os.kill(self.process.pid, signal.SIGSTOP)  # it would start others
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGSTOP)  # it would start others
         for process in reversed(tree(self.process.pid)):
             _signal(process, signal.SIGKILL)
         self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not keep_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def lives(self) -> bool:
@@ -147,6 +149,10 @@ class Cluster:
         return f"http://127.0.0.1:{self._dashboard}"
 
     def start_head(self) -> None:
+        self._run_head()
+        wait_for(self._takes_jobs, 300, "the head takes jobs", pause_s=1)
+
+    def _run_head(self) -> None:
         self.head = self._start(
             "127.0.0.1",
             *("--head", "--num-cpus", "0", "--port", str(self._port)),
@@ -154,7 +160,24 @@ class Cluster:
             *("--ray-client-server-port", str(self._client)),
             agent=self._agent,
         )
-        wait_for(lambda: answers(self._dashboard), 120, "the head's dashboard answers")
+
+    def _takes_jobs(self) -> bool:
+        """The dashboard is there some seconds before what starts drivers.
+
+        A head that gave up is started again: on a busy machine its own limit may be too short.
+        """
+        if self.head is not None and not self.head.lives:
+            self.head.kill()
+            self._run_head()
+        if not answers(self._dashboard):
+            return False
+        from cluster.errors import ClusterError
+        from cluster.ray_jobs import RayJobs
+
+        try:
+            return bool(RayJobs(self.address).submit("true", id=f"ready-{time.monotonic_ns()}"))
+        except ClusterError:
+            return False
 
     def add_node(self) -> Node:
         ip = f"127.0.{1 + self._started // 250}.{2 + self._started % 250}"
@@ -176,6 +199,7 @@ class Cluster:
                     *("--object-store-memory", str(OBJECT_STORE_BYTES)),
                     *("--dashboard-agent-listen-port", str(agent)),
                     *("--min-worker-port", "0", "--max-worker-port", "0"),
+                    *("--include-log-monitor", "false"),
                     *options,
                 ],
                 cwd=folder,
@@ -189,4 +213,4 @@ class Cluster:
     def close(self) -> None:
         for node in (*self.nodes, self.head):
             if node is not None:
-                node.kill()
+                node.kill(keep_folder=True)

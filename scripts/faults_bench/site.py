@@ -13,6 +13,7 @@ from typing import Any
 from faults_bench.cluster import ROOT, Cluster, wait_for
 from faults_bench.database import Database
 from faults_bench.witness import Witness
+from nas.jobs.truth import find_truth
 from nas.store import JobRow, JobState, Store
 
 SLOTS = 2
@@ -28,10 +29,11 @@ space:
   stem_channels: 8
   head_channels: 32
   stages:
-    - {{operator: mbconv, channels: [8, 12, 16], repeats: [1, 2], kernel_size: [3, 5], expansion: [1, 2]}}
-    - {{operator: mbconv, stride: 2, channels: [16, 20, 24], repeats: [1, 2, 3], kernel_size: [3, 5],
-       expansion: [1, 2, 3]}}
-    - {{operator: mbconv, channels: [24, 28, 32], repeats: [1, 2, 3], kernel_size: [3, 5], expansion: [1, 2, 3]}}
+    - {{name: a, operator: mbconv, channels: [8, 12, 16], repeats: [1, 2], kernel_size: [3, 5]}}
+    - {{name: b, operator: mbconv, stride: 2, channels: [16, 20, 24], repeats: [1, 2, 3],
+        kernel_size: [3, 5], expansion: [1, 2, 3]}}
+    - {{name: c, operator: mbconv, channels: [24, 28, 32], repeats: [1, 2, 3], kernel_size: [3, 5],
+        expansion: [1, 2, 3]}}
 search: {{trials: {trials}, sampler: random, seed: {seed}}}
 scaling: null
 execution: {{workers: {slots}, wait_for_resources_s: 300}}
@@ -63,13 +65,13 @@ class Site:
             keeps_state,
         )
         self.jobs: list[str] = []
+        access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.cluster.token}
+        os.environ.update(access)  # this process looks at jobs itself, to be quick
         self._environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "NAS_STORE": self.database.url,
             "NAS_ARTIFACTS": str(shared / "artifacts"),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": self.cluster.token,
         }
         try:
             self.cluster.start_head()
@@ -110,14 +112,15 @@ class Site:
     def resume(self, job: str) -> None:
         """As a user does whose job was lost: look until that is known, then resume."""
         wait_for(
-            lambda: self.state(job) not in ("running", "pending", "unreachable", "unknown"),
+            lambda: self.state(job) not in ("running", "pending", "unreachable"),
             120,
-            f"`nas status` says that job {job} was lost",
+            f"it is known that job {job} was lost",
+            pause_s=1,
         )
         self._asked_until_done("resume", job)
 
     def _asked_until_done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A head that begins takes no jobs for some seconds; its user asks again."""
+        """A head that begins may take no jobs for some seconds; its user asks again."""
         place = ("--address", self.cluster.address, "--store-on-nodes", STORE_VARIABLE)
         deadline = time.monotonic() + 120
         while (done := self.nas(*arguments, *place)).returncode:
@@ -128,8 +131,7 @@ class Site:
 
     def state(self, job: str) -> str:
         """What `nas status` says, which asks the cluster, too."""
-        done = self.nas("status", job, "--json")
-        return str(json.loads(done.stdout)["job"]["state"]) if done.returncode == 0 else "unknown"
+        return find_truth(self.store, self.row(job)).state
 
     def row(self, job: str) -> JobRow:
         return self.store.find_job(job)

@@ -65,7 +65,7 @@ def _trainer() -> Any:
 
     return TrainingEvaluator(
         data=DataSpec(source="digits"),
-        recipe=Recipe(epochs=3, batch_size=64),
+        recipe=Recipe(epochs=2, batch_size=128),
         artifacts=os.environ["FAULTS_SHARED"],
         device="cpu",
     )
