@@ -22,6 +22,7 @@ from nas.store.schema import (
     datasets,
     evaluations,
     families,
+    fronts,
     jobs,
     measurements,
     members,
@@ -102,7 +103,7 @@ def copy(source: Store, target: Store) -> dict[str, int]:
         for table in metadata.sorted_tables:
             copied[table.name] = _copy_table(reading, writing, table)
         if not is_sqlite(writing):
-            for table in (artifacts, measurements):
+            for table in (artifacts, fronts, measurements):
                 writing.execute(text(_NEXT_ID.format(table=table.name)))
     return copied
 
