@@ -1,11 +1,11 @@
-"""The HTML pages."""
+"""The HTML pages, a file a kind; what they share is in `render`, `charts` and `names`."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
+
+from nas.server.pages import assets, families, front, jobs, models, session
 
 router = APIRouter(include_in_schema=False)
-
-
-def install(app: FastAPI) -> None:
-    """What the pages need beside their routes: static files and the like."""
+for part in (assets, session, jobs, front, models, families):
+    router.include_router(part.router)

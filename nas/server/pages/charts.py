@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def _line(line: Line, x: _Scale, y: _Scale) -> Markup:
     places = [(x(p.x), y(p.y)) for p in line.points]
     if line.kind != "marks":
         path = f"M{places[0][0]} {places[0][1]}"
-        for (_, before), (px, py) in zip(places, places[1:]):
+        for (_, before), (px, py) in itertools.pairwise(places):
             path += f"L{px} {before}L{px} {py}" if line.kind == "step" else f"L{px} {py}"
         parts.append(element("path", d=path, class_="line" + (" dashed" if line.dashed else "")))
     if line.kind in ("marks", "both") or len(places) == 1:

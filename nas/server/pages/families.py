@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from nas.plots.figure import axis
 from nas.plots.metrics import metric
-from nas.server.auth import Principal, needs
 from nas.server.errors import Problem
 from nas.server.pages import charts
 from nas.server.pages.front import references
 from nas.server.pages.jobs import store_of
 from nas.server.pages.names import is_imagenet
-from nas.server.pages.render import PageRoute, page, path_to
+from nas.server.pages.render import PageRoute, Reader, page, path_to
 from nas.store import EvaluationRow, FamilyRow
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-Reader = Annotated[Principal, Depends(needs("read"))]
 
 
 @router.get("/families")
@@ -61,7 +58,9 @@ def _lines(
     family: FamilyRow, rows: list[EvaluationRow | None], with_references: bool
 ) -> list[charts.Line]:
     lines = []
-    for color, (name, label) in enumerate((("test_accuracy", "Test"), ("val_accuracy", "Validation"))):
+    for color, (name, label) in enumerate(
+        (("test_accuracy", "Test"), ("val_accuracy", "Validation"))
+    ):
         points = [
             charts.Point(
                 x=float(member.macs),
@@ -80,5 +79,7 @@ def _lines(
         for color, curve in enumerate(references(("macs", "val_accuracy"))):
             points = [charts.Point(x=a, y=100 * b) for a, b in zip(curve["x"], curve["y"])]
             label = f"{curve['name']} (published)"
-            lines.append(charts.Line(label=label, points=points, color=color + 2, kind="line", dashed=True))
+            lines.append(
+                charts.Line(label=label, points=points, color=color + 2, kind="line", dashed=True)
+            )
     return lines

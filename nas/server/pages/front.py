@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from nas.errors import InvalidRequestError
 from nas.jobs.front import front_axes, is_over_table, job_front, value_of
 from nas.plots.metrics import metric
 from nas.quantity import Bound, parse_quantity
-from nas.server.auth import Principal, needs
 from nas.server.errors import Problem
 from nas.server.pages.jobs import find_job, store_of
-from nas.server.pages.names import Kind, kinds_of, model_name, model_path
-from nas.server.pages.render import PageRoute, page, shown
+from nas.server.pages.names import Kind, is_imagenet, kinds_of, model_name, model_path
+from nas.server.pages.render import PageRoute, Reader, page, shown
 from nas.store import Filter, JobRow, ModelRow, Store
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-Reader = Annotated[Principal, Depends(needs("read"))]
 
 COSTS = ("macs", "parameters", "activations", "memory_bytes")
 USUAL = (*COSTS, "val_accuracy", "test_accuracy", "seconds")
@@ -45,6 +43,7 @@ class Question:
 
     kind: Kind | None
     job: JobRow | None
+    is_imagenet: bool
     names: tuple[str, str]
     maximize: tuple[bool, bool]
     bounds: Mapping[str, Bound]
@@ -78,6 +77,7 @@ def front(
     kinds = kinds_of(store, store.comparables(Filter()))
     question = _question(request, store, kinds, kind, job, (x, y), color, scale)
     models = _front(store, question) if question.kind or question.job else []
+    unbound = _front(store, replace(question, bounds={})) if question.bounds else models
     document = _document(store, question, models)
     return page(
         request,
@@ -86,12 +86,11 @@ def front(
         kinds=kinds,
         jobs=store.list_jobs(limit=100),
         metrics=_metrics(question),
-        ranges=_ranges(question, models),
+        ranges=_ranges(question, unbound),
         rows=[_row(m, question) for m in models[:MOST_ROWS]],
         left_out=max(0, len(models) - MOST_ROWS),
         document=document,
         query=str(request.url.query),
-        plots=True,
     )
 
 
@@ -112,7 +111,9 @@ def others(
     if question.job and is_over_table(question.job):
         models = store.models(question.where(), limit=OTHERS)
     else:
-        models = store.models(question.where(), question.names[1], question.maximize[1], limit=OTHERS)
+        models = store.models(
+            question.where(), question.names[1], question.maximize[1], limit=OTHERS
+        )
     return JSONResponse(_points(models, question, _families(store, question)))
 
 
@@ -127,10 +128,12 @@ def _question(
     scale: str,
 ) -> Question:
     row = find_job(store, job) if job else None
-    chosen = next((k for k in kinds if k.id == kind), None)
-    if kind and chosen is None and row is None:
-        raise Problem(404, f"There are no evaluations of the kind {kind!r:.80}.")
-    chosen = chosen or (kinds[0] if kinds else None)
+    chosen = None
+    if row is None:
+        chosen = next((k for k in kinds if k.id == kind), None)
+        if kind and chosen is None:
+            raise Problem(404, f"There are no evaluations of the kind {kind!r:.80}.")
+        chosen = chosen or (kinds[0] if kinds else None)
     own, directions = front_axes(row) if row else (("macs", "val_accuracy"), (False, True))
     known = dict(zip(own, directions))
     names = (axes[0] or own[0], axes[1] or own[-1])
@@ -145,6 +148,9 @@ def _question(
     return Question(
         kind=chosen,
         job=row,
+        is_imagenet=is_imagenet(store, str(row.attributes.get("data_hash", "")))
+        if row
+        else bool(chosen and chosen.is_imagenet),
         names=names,
         maximize=(maximize[0], maximize[1]),
         bounds=bounds,
@@ -176,44 +182,48 @@ def _metrics(question: Question) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """A constraint as a slider: its ends, where it stands, and the words beside it."""
+    """A constraint as a slider and a text field.
+
+    Args:
+        low, high: The slider's ends: of a cost by logarithm, of an accuracy linear.
+        position: Where it stands between them, in thousandths; at its end it is no constraint.
+    """
 
     name: str
     label: str
     low: float
     high: float
-    value: float
+    position: int
     text: str
     shown: str
     percent: bool
 
 
 def _ranges(question: Question, models: Sequence[ModelRow]) -> list[Range]:
-    """Sliders for the costs and the accuracy; a slider at its end is no constraint.
-
-    Positions are in thousandths between the ends, logarithmic for costs: the page's script
-    turns them into the text field's value.
-    """
+    """Sliders over what the front without constraints has, for costs and accuracy."""
     ranges = []
     for name in ("macs", "parameters", "memory_bytes", "val_accuracy"):
+        is_share, bound = name in ACCURACIES, question.bounds.get(name)
         values = [v for m in models if math.isfinite(v := value_of(m, name)) and v > 0]
-        bound = question.bounds.get(name)
-        if not values and bound is None:
+        if not values or (is_share and not _is_share(models, name)):
             continue
-        ends = [*values, *([bound.limit] if bound else [])]
-        low, high = min(ends), max(ends)
-        if name in ACCURACIES:
-            low, high = 0.0, 1.0
+        low, high = (0.0, 1.0) if is_share else (min(values), max(values))
+        if low == high:
+            low, high = low / 2, high * 2
+        place = 0.0 if is_share else 1.0
+        if bound is not None:
+            limit = min(max(bound.limit, low), high)
+            place = limit if is_share else math.log(limit / low) / math.log(high / low)
         ranges.append(
             Range(
                 name=name,
                 label=metric(name).title,
                 low=low,
-                high=high if high > low else low * 2 or 1.0,
-                value=bound.limit if bound else (low if name in ACCURACIES else high),
+                high=high,
+                position=round(1000 * place),
                 text=question.texts[name],
                 shown=shown(bound.limit, name) if bound else "any",
-                percent=name in ACCURACIES,
+                percent=is_share,
             )
         )
     return ranges
@@ -269,7 +279,10 @@ def _points(
         if not all(map(math.isfinite, values)):
             continue
         error = getattr(model, f"{question.names[1]}_se", None)
-        group = {"job": model.job or "no job", "family": families.get(model.architecture or "", "no family")}
+        group = {
+            "job": model.job or "no job",
+            "family": families.get(model.architecture or "", "no family"),
+        }
         columns["x"].append(values[0])
         columns["y"].append(values[1])
         columns["error"].append(error or 0.0)
@@ -281,10 +294,7 @@ def _points(
 
 def _with_references(question: Question) -> bool:
     return bool(
-        question.kind
-        and question.kind.is_imagenet
-        and question.names[0] in COSTS
-        and question.names[1] in ACCURACIES
+        question.is_imagenet and question.names[0] in COSTS and question.names[1] in ACCURACIES
     )
 
 
@@ -310,7 +320,9 @@ def _published() -> dict[str, list[tuple[str, Any, float]]]:
     found: dict[str, list[tuple[str, Any, float]]] = {}
     for entry in PUBLISHED.values():
         if entry.top1 is not None:
-            found.setdefault(_family(entry.name), []).append((entry.name, count(entry.architecture), entry.top1))
+            found.setdefault(_family(entry.name), []).append(
+                (entry.name, count(entry.architecture), entry.top1)
+            )
     return {f: sorted(m, key=lambda item: item[1].macs) for f, m in found.items()}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
@@ -16,15 +16,13 @@ from nas.jobs.front import front_axes, is_over_table, job_front, value_of
 from nas.jobs.truth import find_truth
 from nas.plots.figure import axis
 from nas.plots.metrics import metric
-from nas.server.auth import Principal, needs
 from nas.server.errors import Problem
 from nas.server.pages import charts
 from nas.server.pages.names import dataset_name, model_name, model_path
-from nas.server.pages.render import PageRoute, page, path_to
+from nas.server.pages.render import PageRoute, Reader, page, path_to
 from nas.store import JobRow, ModelRow, Store, TrialRow
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-Reader = Annotated[Principal, Depends(needs("read"))]
 
 JOBS, TRIALS = 25, 50
 LIVE = ("running", "waiting", "pending")
@@ -49,6 +47,11 @@ class JobView:
     @property
     def path(self) -> str:
         return path_to("jobs", self.job.id)
+
+    @property
+    def space(self) -> str:
+        name = self.job.spec.get("space", self.job.space.get("name", "small_images"))
+        return str(name) if isinstance(name, str) else "its own"
 
     @property
     def done(self) -> int:
@@ -83,7 +86,6 @@ def list_jobs(request: Request, reader: Reader, after: str = "") -> Response:
         next_page=path_to("", after=views[-1].job.id) if more else "",
         first=not start,
         live=any(view.live for view in views),
-        principal=reader,
     )
 
 
@@ -135,7 +137,7 @@ def list_trials(
         job=job,
         trials=shown,
         objectives=[str(o["metric"]) for o in job.objectives],
-        state=state,
+        state_asked=state,
         states=STATES,
         next_page=_trials_path(job, shown[-1].number, state) if more else "",
         first=after < 0,
@@ -193,6 +195,7 @@ class FrontView:
 
     rows: Sequence[tuple[str, str, ModelRow, tuple[tuple[str, float], ...]]]
     names: tuple[str, ...]
+    titles: tuple[str, ...]
     chart: Markup
     left_out: int
 
@@ -211,7 +214,9 @@ def front_view(store: Store, job: JobRow, view: JobView) -> FrontView | None:
         for m in models[:MOST_ROWS]
     ]
     chart = _front_chart(models, names) if len(names) > 1 else Markup("")
-    return FrontView(rows=rows, names=names, chart=chart, left_out=len(models) - len(rows))
+    titles = tuple(metric(n).title for n in names)
+    left_out = len(models) - len(rows)
+    return FrontView(rows=rows, names=names, titles=titles, chart=chart, left_out=left_out)
 
 
 def _front_chart(models: Sequence[ModelRow], names: Sequence[str]) -> Markup:
@@ -237,7 +242,10 @@ def _front_chart(models: Sequence[ModelRow], names: Sequence[str]) -> Markup:
         line = charts.Line(label="Front", points=points, kind="marks")
     else:
         line = charts.Line(label="Front", points=points, kind="both")
-    axes = axis(x, [p.x for p in points]), replace(axis(y), title=y.title if own_scale else _named(y))
+    axes = (
+        axis(x, [p.x for p in points]),
+        replace(axis(y), title=y.title if own_scale else _named(y)),
+    )
     return charts.line_chart([line], *axes, f"{y.title} against {x.title}")
 
 
@@ -266,7 +274,9 @@ def _volumes(store: Store, job: JobRow) -> Markup:
         last = (_end(trial)[0] - begin).total_seconds()
         if front.add(trial.values):
             volume = front.hypervolume(job.reference)
-            points.append(charts.Point(x=last, y=volume, title=f"trial {trial.number}: {volume:.4g}"))
+            points.append(
+                charts.Point(x=last, y=volume, title=f"trial {trial.number}: {volume:.4g}")
+            )
     if not points:
         return Markup("")
     points.append(charts.Point(x=last, y=points[-1].y))
@@ -297,5 +307,3 @@ def _now() -> datetime:
     from datetime import UTC
 
     return datetime.now(UTC)
-
-

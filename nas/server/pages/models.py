@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
@@ -14,20 +14,19 @@ from nas.cost import COST_METRICS, Costs, count
 from nas.errors import InvalidRequestError
 from nas.jobs.naming import find_architecture
 from nas.plots.figure import Axis
-from nas.server.auth import Principal, needs
 from nas.server.errors import Problem
 from nas.server.pages import charts
 from nas.server.pages.drawing import Part, bar, draw, parts_of
 from nas.server.pages.jobs import store_of
 from nas.server.pages.names import dataset_name
-from nas.server.pages.render import PageRoute, page, path_to
+from nas.server.pages.render import PageRoute, Reader, page, path_to
 from nas.store import EvaluationRow, Filter, Store
 from search_spaces.architecture import Architecture
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-Reader = Annotated[Principal, Depends(needs("read"))]
 
 MOST_COMPARED = 4
+ACCURACIES = ("val_accuracy", "test_accuracy")
 FORMATS = ("onnx", "safetensors", "torch")
 
 
@@ -98,10 +97,13 @@ def show_model(request: Request, reader: Reader, name: str) -> Response:
         suggested=suggested,
         memberships=store.memberships(card.fingerprint),
         measurements=store.measurements_of(architecture=card.fingerprint),
-        artifacts=[a for a in store.artifacts_of(architecture=card.fingerprint) if a.kind != "weights"],
+        artifacts=[
+            a for a in store.artifacts_of(architecture=card.fingerprint) if a.kind != "weights"
+        ],
         exports=[e for e in store.list_exports() if e.architecture == card.fingerprint],
         curves=_curves(card),
         formats=FORMATS,
+        pending=False,
         jobs=list(dict.fromkeys((s.job, s.job_name) for s in suggested)),
         may_export=reader.may("submit"),
     )
@@ -129,9 +131,19 @@ def compare(
         lowest={n: min((getattr(c.costs, n) for c in cards), default=0) for n in COST_METRICS},
         largest={n: max((getattr(c.costs, n) for c in cards), default=1) for n in COST_METRICS},
         bar=bar,
-        stages=max((len(c.parts) for c in cards), default=0),
+        stages=_stages(cards),
         kinds=_common_kinds(cards),
     )
+
+
+def _stages(cards: Sequence[Card]) -> list[tuple[str, list[Part | None]]]:
+    """Stem with stem, stage with stage of that number, head with head."""
+    most = max((len(card.parts) for card in cards), default=1) - 1
+    rows: list[tuple[str, list[Part | None]]] = []
+    for i in range(most):
+        parts = [card.parts[i] if i < len(card.parts) - 1 else None for card in cards]
+        rows.append((next(part.name for part in parts if part), parts))
+    return [*rows, ("Head", [card.parts[-1] for card in cards])] if cards else []
 
 
 def _common_kinds(cards: Sequence[Card]) -> list[dict[str, Any]]:
@@ -146,7 +158,16 @@ def _common_kinds(cards: Sequence[Card]) -> list[dict[str, Any]]:
                 names[key] += f", trained on {row.train_on}"
             by_kind.setdefault(key, {}).setdefault(card.fingerprint, row)
     ordered = sorted(by_kind.items(), key=lambda item: (-len(item[1]), -float(item[0][5])))
-    return [{"name": names[key], "rows": rows} for key, rows in ordered[:8]]
+    return [
+        {
+            "name": names[key],
+            "rows": rows,
+            "has": {
+                n: any(getattr(row, n) is not None for row in rows.values()) for n in ACCURACIES
+            },
+        }
+        for key, rows in ordered[:8]
+    ]
 
 
 def _curves(card: Card) -> list[dict[str, Any]]:
@@ -183,5 +204,3 @@ def _curve_lines(row: EvaluationRow) -> list[charts.Line]:
         if points:
             lines.append(charts.Line(label=label, points=points, color=color))
     return lines
-
-

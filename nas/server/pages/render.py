@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from cluster.errors import ClusterError
 from nas.errors import InvalidRequestError, NasError
 from nas.plots.metrics import metric, si
-from nas.server.auth import COOKIE
+from nas.server.auth import COOKIE, Principal, needs
 from nas.server.errors import Problem
 from nas.server.pages.assets import url_of
 from search_spaces.errors import SearchSpaceError
@@ -36,15 +36,31 @@ POLICY = (
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
+def reader(request: Request) -> Principal:
+    """Who reads a page; kept with the request for what every page shows of it."""
+    principal: Principal = needs("read")(request)
+    request.state.principal = principal
+    return principal
+
+
+Reader = Annotated[Principal, Depends(reader)]
+
+
 def page(
     request: Request, template: str, *, status: int = 200, cache: str = "no-store", **values: Any
 ) -> Response:
     """A page, zipped where the browser takes that."""
-    text = environment().get_template(template).render(
-        request=request,
-        path=request.url.path,
-        signed_in=COOKIE in request.cookies,
-        **values,
+    principal: Principal | None = getattr(request.state, "principal", None)
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            request=request,
+            path=request.url.path,
+            signed_in=COOKIE in request.cookies,
+            may_submit=principal is not None and principal.may("submit"),
+            **values,
+        )
     )
     headers = {"content-security-policy": POLICY, "cache-control": cache, "vary": "accept-encoding"}
     body = text.encode()
@@ -101,10 +117,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(static=url_of, metric=metric, path_to=path_to)
-    env.filters.update(
-        si=_si, percent=percent, shown=shown, when=when, ago=ago, duration=duration, data=data
-    )
+    env.globals.update(static=url_of, metric=metric, path_to=path_to, when=when, duration=duration)
+    env.filters.update(si=_si, percent=percent, shown=shown, data=data)
     return env
 
 
@@ -133,7 +147,9 @@ def shown(value: float | None, name: str) -> str:
     """A value of that metric, with its unit; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
-    return percent(value) if name.endswith("accuracy") and value <= 1 else metric(name).format(value)
+    return (
+        percent(value) if name.endswith("accuracy") and value <= 1 else metric(name).format(value)
+    )
 
 
 def when(value: datetime | None) -> Markup:
@@ -144,13 +160,6 @@ def when(value: datetime | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(
         text.isoformat(timespec="seconds"), text.strftime("%Y-%m-%d %H:%M UTC")
     )
-
-
-def ago(value: datetime | None) -> str:
-    """How long ago, roughly."""
-    if value is None:
-        return "–"
-    return f"{duration((datetime.now(UTC) - value).total_seconds())} ago"
 
 
 def duration(seconds: float | None) -> str:
