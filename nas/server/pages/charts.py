@@ -31,7 +31,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """Points that belong together. kind: marks, line, both, or step (holds until the next x);
+    """Points that belong together. kind: marks, line, both, step (holds
+    until the next x) or stairs (that with marks);
     color: 0 to 5, or -1 for what stays in the background."""
 
     label: str
@@ -120,9 +121,11 @@ def _line(line: Line, x: _Scale, y: _Scale) -> Markup:
     if line.kind != "marks":
         path = f"M{places[0][0]} {places[0][1]}"
         for (_, before), (px, py) in itertools.pairwise(places):
-            path += f"L{px} {before}L{px} {py}" if line.kind == "step" else f"L{px} {py}"
+            path += (
+                f"L{px} {before}L{px} {py}" if line.kind in ("step", "stairs") else f"L{px} {py}"
+            )
         parts.append(element("path", d=path, class_="line" + (" dashed" if line.dashed else "")))
-    if line.kind in ("marks", "both") or len(places) == 1:
+    if line.kind in ("marks", "both", "stairs") or len(places) == 1:
         parts += [_mark(p, px, py, y) for p, (px, py) in zip(line.points, places)]
     return element("g", *parts, class_=_class(line))
 
@@ -186,7 +189,7 @@ def ticks(low: float, high: float, log: bool) -> list[float]:
         return [value for value in found if low <= value <= high]
     rough = (high - low) / 5 or 1.0
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * size for s in (1, 2, 2.5, 5, 10) if s * size >= rough * 0.999)
+    step = next(s * size for s in (1, 2, 2.5, 5, 10) if s * size >= rough * 0.8)
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 

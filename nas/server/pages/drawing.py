@@ -14,7 +14,19 @@ from search_spaces.architecture import Architecture, Block, PlacedBlock, Skip, s
 HIGHEST, LOWEST = 120.0, 10.0  # of a slab, in the drawing's units
 WIDEST, NARROWEST = 44.0, 5.0
 GAP, STAGE_GAP = 3.0, 18.0
-Slabs = tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """A block of the drawing: its output's channels and pixels a side, its operator, and words."""
+
+    channels: int
+    size: int
+    kind: str
+    what: str
+
+
+Slabs = tuple[Slab, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +34,6 @@ class Part:
     """Stem, a stage, or head, as a row of the card.
 
     Args:
-        slabs: (channels, pixels a side, what it is) of each block, after it.
         cost_shares: Its share of the network's MACs and parameters.
     """
 
@@ -35,6 +46,11 @@ class Part:
     channels: int
     costs: Costs
     cost_shares: tuple[float, float]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Operators of its blocks."""
+        return tuple(dict.fromkeys(slab.kind for slab in self.slabs))
 
 
 def parts_of(architecture: Architecture) -> list[Part]:
@@ -56,7 +72,7 @@ def parts_of(architecture: Architecture) -> list[Part]:
             slabs=slabs,
             in_size=sizes[0],
             out_size=sizes[1],
-            channels=slabs[-1][0],
+            channels=slabs[-1].channels,
             costs=cost,
             cost_shares=(cost.macs / totals[0], cost.parameters / totals[1]),
         )
@@ -71,24 +87,27 @@ def parts_of(architecture: Architecture) -> list[Part]:
             "stem",
             name,
             (architecture.resolution, size),
-            ((stem.channels, size, name),),
+            (Slab(stem.channels, size, "stem", name),),
         )
     ]
-    for number, placed in stages.items():
+    for number, blocks in stages.items():
         slabs = tuple(
-            (p.block.out_channels, p.out_size, describe(p.block, p.in_channels)) for p in placed
+            Slab(
+                p.block.out_channels, p.out_size, kind_of(p.block), describe(p.block, p.in_channels)
+            )
+            for p in blocks
         )
         parts.append(
             part(
                 f"stages.{number}",
                 f"Stage {number + 1}",
-                placed[0].block.operator.value.replace("_", "-"),
-                _several([text for _, _, text in slabs]),
-                (placed[0].in_size, placed[-1].out_size),
+                kind_of(blocks[0].block),
+                _several([slab.what for slab in slabs]),
+                (blocks[0].in_size, blocks[-1].out_size),
                 slabs,
             )
         )
-        size = placed[-1].out_size
+        size = blocks[-1].out_size
     head = architecture.head
     layers = [
         f"conv 1×1 to {head.channels}" if head.channels else "",
@@ -98,13 +117,18 @@ def parts_of(architecture: Architecture) -> list[Part]:
     ]
     what = ", ".join(filter(None, layers))
     width = head.channels or architecture.num_classes
-    parts.append(part("head", "Head", "head", what, (size, 1), ((width, 1, what),)))
+    parts.append(part("head", "Head", "head", what, (size, 1), (Slab(width, 1, "head", what),)))
     return parts
+
+
+def kind_of(block: Block) -> str:
+    """Its operator, as the page's styles name it."""
+    return block.operator.value.replace("_", "-")
 
 
 def describe(block: Block, in_channels: int) -> str:
     """A block in words: `mbconv 5×5, expands 6×, squeezes to 4, stride 2, skip`."""
-    words = [f"{block.operator.value.replace('_', '-')} {block.kernel_size}×{block.kernel_size}"]
+    words = [f"{kind_of(block)} {block.kernel_size}×{block.kernel_size}"]
     if block.expanded_channels:
         words.append(f"expands {block.expanded_channels / in_channels:.3g}×")
     if block.squeeze_excitation is not None:
@@ -131,17 +155,17 @@ def _several(texts: Sequence[str]) -> str:
 
 def draw(architecture: Architecture, parts: Sequence[Part], name: str) -> Markup:
     """The drawing; the table of parts beside it says the same in words."""
-    largest = max(size for part in parts for _, size, _ in part.slabs)
-    most = max(channels for part in parts for channels, _, _ in part.slabs)
+    largest = max(slab.size for part in parts for slab in part.slabs)
+    most = max(slab.channels for part in parts for slab in part.slabs)
     middle = HIGHEST / 2 + 26
     x, drawn = 8.0, []
     for part in parts:
         begin, slabs = x, []
-        for channels, size, what in part.slabs:
+        for slab in part.slabs:
             # areas are compared by eye, so both sides go by square roots
-            width = NARROWEST + (WIDEST - NARROWEST) * (channels / most) ** 0.5
-            height = LOWEST + (HIGHEST - LOWEST) * (size / largest) ** 0.5
-            title = f"{part.name}: {what}; {channels} channels, {size}×{size} pixels"
+            width = NARROWEST + (WIDEST - NARROWEST) * (slab.channels / most) ** 0.5
+            height = LOWEST + (HIGHEST - LOWEST) * (slab.size / largest) ** 0.5
+            title = f"{part.name}: {slab.what}; {slab.channels} channels, {slab.size} pixels a side"
             slabs.append(
                 element(
                     "rect",
@@ -151,6 +175,7 @@ def draw(architecture: Architecture, parts: Sequence[Part], name: str) -> Markup
                     width=round(width, 1),
                     height=round(height, 1),
                     rx=2,
+                    class_=f"op-{slab.kind}",
                 )
             )
             x += width + GAP
@@ -162,7 +187,7 @@ def draw(architecture: Architecture, parts: Sequence[Part], name: str) -> Markup
             (HIGHEST + 62, f"{part.out_size} px" if part.kind != "head" else "pooled", "fact"),
         ]
         labels = [element("text", t, x=centre, y=y, class_=f"middle {c}") for y, t, c in texts]
-        drawn.append(element("g", *slabs, *labels, class_=f"part op-{part.kind}"))
+        drawn.append(element("g", *slabs, *labels, class_="part"))
         x += STAGE_GAP - GAP
     width = round(x - STAGE_GAP + 10)
     about = (

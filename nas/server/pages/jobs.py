@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from nas.jobs.front import front_axes, is_over_table, job_front, value_of
+from nas.jobs.front import SEARCHED, front_axes, is_over_table, job_front, value_of
 from nas.jobs.truth import find_truth
 from nas.plots.figure import axis
 from nas.plots.metrics import metric
@@ -178,13 +178,13 @@ def find_job(store: Store, name: str) -> JobRow:
 def view_of(store: Store, job: JobRow) -> JobView:
     """A job with where it really stands."""
     truth = find_truth(store, job)
-    trials = job.spec.get("search", {}).get("trials", 50) if job.kind != "scale" else None
+    total = job.spec.get("search", {}).get("trials", 50) if job.kind != "scale" else None
     return JobView(
         job=job,
         state=truth.state,
         message=truth.message,
-        counts=store.count_trials(job.id),
-        total=trials,
+        counts=store.count_trials(job.id, SEARCHED if total is not None else None),
+        total=total,
         live=truth.state in LIVE,
     )
 
@@ -241,7 +241,7 @@ def _front_chart(models: Sequence[ModelRow], names: Sequence[str]) -> Markup:
     if len(names) > 2:
         line = charts.Line(label="Front", points=points, kind="marks")
     else:
-        line = charts.Line(label="Front", points=points, kind="both")
+        line = charts.Line(label="Front", points=points, kind="stairs")
     axes = (
         axis(x, [p.x for p in points]),
         replace(axis(y), title=y.title if own_scale else _named(y)),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from nas.cost import COST_METRICS, Costs, count
 from nas.errors import InvalidRequestError
@@ -107,6 +107,12 @@ def show_model(request: Request, reader: Reader, name: str) -> Response:
         jobs=list(dict.fromkeys((s.job, s.job_name) for s in suggested)),
         may_export=reader.may("submit"),
     )
+
+
+@router.get("/models/{job}/{number}")
+def show_trial_model(request: Request, reader: Reader, job: str, number: int) -> Response:
+    """The card of a trial's network, as JOB/12 names it."""
+    return RedirectResponse(make_card(store_of(request), f"{job}/{number}").path, 303)
 
 
 @router.get("/compare")

@@ -82,7 +82,7 @@ function tracesOf(shown) {
 
 function axis(title, log, si, percent) {
   const soft = variable("--soft"), grid = variable("--grid");
-  return { title: { text: escaped(title) }, type: log ? "log" : "linear", gridcolor: grid, linecolor: soft, zeroline: false,
+  return { title: { text: escaped(title), standoff: 12 }, type: log ? "log" : "linear", gridcolor: grid, linecolor: soft, zeroline: false,
     tickformat: si && !percent ? "~s" : "", color: variable("--text"), automargin: true, nticks: log ? undefined : 7, dtick: undefined };
 }
 
@@ -90,7 +90,7 @@ function draw() {
   const shown = JSON.parse(document.getElementById("plot-data").textContent);
   if (!window.Plotly) return;
   const layout = {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { t: 24, r: 18, b: 56, l: 64 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { t: 24, r: 18, b: 64, l: 64 },
     font: { color: variable("--text"), family: getComputedStyle(document.body).fontFamily, size: 13 },
     xaxis: axis(shown.titles.x, shown.log, shown.si[0], shown.percent[0]),
     yaxis: axis(shown.titles.y, false, shown.si[1], shown.percent[1]),
