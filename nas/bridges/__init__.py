@@ -54,5 +54,5 @@ def get_bridge(name: str) -> Bridge:
     if name not in _MODULES:
         known = ", ".join(sorted(_MODULES))
         raise InvalidRequestError(f"A bridge must be one of {known}, but got {name!r}.")
-    bridge: Bridge = import_module(_MODULES[name])  # type: ignore[assignment]
+    bridge: Bridge = import_module(_MODULES[name])
     return bridge
