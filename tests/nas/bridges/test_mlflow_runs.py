@@ -1,5 +1,6 @@
 """A job as an MLflow experiment: runs once each, with what the store holds."""
 
+import shutil
 import sys
 
 import pytest
@@ -13,8 +14,19 @@ from tests.nas.store.build import evaluation_row
 pytest.importorskip("mlflow")
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """MLflow's own tables, which it takes seconds to make."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    from mlflow.tracking import MlflowClient
+
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
-def target(tmp_path):
+def target(empty, tmp_path):
+    shutil.copy(empty, tmp_path / "mlflow.db")
     return f"sqlite:///{tmp_path}/mlflow.db"
 
 
