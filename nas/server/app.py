@@ -39,5 +39,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(operations.router)
     app.include_router(pages.router)
     operations.install(app)
+    pages.install(app)
     app.add_middleware(Guard, settings=settings)
     return app

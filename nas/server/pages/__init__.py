@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
-from nas.server.pages import assets, families, front, jobs, models, session
+from nas.server.pages import actions, assets, families, front, jobs, models, session
 
 router = APIRouter(include_in_schema=False)
-for part in (assets, session, jobs, front, models, families):
+for part in (assets, session, jobs, front, models, families, actions):
     router.include_router(part.router)
+
+
+def install(app: FastAPI) -> None:
+    """What the pages need beside their routes: nothing so far."""

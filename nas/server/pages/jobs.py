@@ -103,7 +103,7 @@ def show_job(request: Request, reader: Reader, name: str) -> Response:
         front=front_view(store, job, view),
         families=families,
         dataset=dataset_name(store, str(job.attributes.get("data_hash", ""))),
-        spec=_yaml(job.spec),
+        spec=job_file(job),
         may_stop=reader.may("submit"),
         over_table=is_over_table(job),
     )
@@ -293,10 +293,11 @@ def _end(trial: TrialRow) -> tuple[datetime, int]:
     return trial.ended_at, trial.number
 
 
-def _yaml(spec: Mapping[str, Any]) -> str:
+def job_file(job: JobRow) -> str:
+    """What a job was asked, as the text of a job file."""
     import yaml
 
-    return yaml.safe_dump(dict(spec), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(dict(job.spec), sort_keys=False, allow_unicode=True)
 
 
 def _trials_path(job: JobRow, after: int, state: str) -> str:

@@ -36,14 +36,19 @@ POLICY = (
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def reader(request: Request) -> Principal:
-    """Who reads a page; kept with the request for what every page shows of it."""
-    principal: Principal = needs("read")(request)
-    request.state.principal = principal
+def _asking(scope: str) -> Callable[[Request], Principal]:
+    """Who asks, if they have the scope; kept with the request for what every page shows of it."""
+    check = needs(scope)
+
+    def principal(request: Request) -> Principal:
+        request.state.principal = asking = check(request)
+        return asking
+
     return principal
 
 
-Reader = Annotated[Principal, Depends(reader)]
+Reader = Annotated[Principal, Depends(_asking("read"))]
+Submitter = Annotated[Principal, Depends(_asking("submit"))]
 
 
 def page(
