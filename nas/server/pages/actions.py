@@ -107,12 +107,8 @@ def _form(request: Request, text: str, key: str, message: str = "", status: int 
 
 def _wrong(error: Exception) -> dict[str, Any]:
     """What is wrong in one sentence, and where, as far as that is known."""
-    is_known = isinstance(error, InvalidJobError)
-    return {
-        "message": str(error),
-        "line": error.line if is_known else None,
-        "field": error.field if is_known else None,
-    }
+    line, field = (error.line, error.field) if isinstance(error, InvalidJobError) else (None, None)
+    return {"message": str(error), "line": line, "field": field}
 
 
 def _settings(request: Request) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -205,7 +206,7 @@ def _curve_lines(row: EvaluationRow) -> list[charts.Line]:
                 title=f"epoch {epoch.get('epoch', i + 1):g}: {100 * float(epoch[name]):.1f} %",
             )
             for i, epoch in enumerate(row.curve)
-            if name in epoch
+            if math.isfinite(epoch.get(name) or math.nan)
         ]
         if points:
             lines.append(charts.Line(label=label, points=points, color=color))
