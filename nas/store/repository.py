@@ -12,6 +12,7 @@ from nas.store.evaluations import Evaluations
 from nas.store.exports import Exports
 from nas.store.families import Families
 from nas.store.jobs import Jobs
+from nas.store.lineage import Lineages
 from nas.store.records import Records
 from nas.store.tokens import Tokens
 from nas.store.trials import Trials
@@ -19,7 +20,17 @@ from nas.store.usage import Usages
 
 
 class Store(
-    Jobs, Trials, Evaluations, Claims, Comparisons, Families, Records, Usages, Tokens, Exports
+    Jobs,
+    Trials,
+    Evaluations,
+    Claims,
+    Comparisons,
+    Families,
+    Lineages,
+    Records,
+    Usages,
+    Tokens,
+    Exports,
 ):
     """A database of jobs, trials, evaluations and what came of them.
 
