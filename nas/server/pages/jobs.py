@@ -279,11 +279,13 @@ def _volumes(store: Store, job: JobRow) -> Markup:
             )
     if not points:
         return Markup("")
-    points.append(charts.Point(x=last, y=points[-1].y))
+    if last > points[-1].x:
+        points.append(charts.Point(x=last, y=points[-1].y))
     unit, size = ("hours", 3600.0) if last > 7200 else ("minutes", 60.0) if last > 120 else ("s", 1)
     points = [replace(p, x=p.x / size) for p in points]
     line = charts.Line(label="Hypervolume", points=points, kind="step")
-    x = replace(axis(metric("hypervolume")), title=f"Time since the start ({unit})")
+    title = f"Time since the start ({unit})"
+    x = replace(axis(metric("hypervolume")), title=title, limits=(0.0, last / size))
     y = replace(axis(metric("hypervolume")), title="Hypervolume")
     return charts.line_chart([line], x, y, "Hypervolume of the front over time")
 
