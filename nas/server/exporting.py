@@ -31,6 +31,7 @@ from nas.store import ExportRow, Store
 from nas.store.exports import COMPLETED, RUNNING, WAITING
 
 LEASE_S = 60.0
+RENEW_EVERY_S = 2.0
 LOOK_EVERY_S = 10.0
 MOST_SAID = 100_000
 
@@ -115,9 +116,7 @@ def export_file(store: Store, row: ExportRow) -> Response:
     document = export_document(store, row)
     artifact = None if row.artifact is None else store.artifact(row.artifact)
     if artifact is None or document.filename is None:
-        raise Problem(
-            409, f"Export {row.id} is {row.state}; there is no file. {row.message}".strip()
-        )
+        raise Problem(409, f"Export {row.id} is {row.state}; it has no file. {row.message}".strip())
     location = str(store.find_job(row.job).attributes["artifacts"])
     digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
     headers = {
@@ -189,9 +188,7 @@ class Exporter:
         process = start_maker(self._url, export_id)
         while True:
             try:
-                said, _ = process.communicate(
-                    timeout=LEASE_S / 3 if not self._closed.is_set() else 1
-                )
+                said, _ = process.communicate(timeout=RENEW_EVERY_S)
                 break
             except subprocess.TimeoutExpired:
                 if not self._store.renew_export(export_id, self._worker, LEASE_S):

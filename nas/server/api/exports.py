@@ -58,7 +58,7 @@ def ask(
     response: Response,
     store: TheStore,
     settings: TheSettings,
-    wanted: Annotated[Wanted, Body(openapi_examples=EXAMPLES)],  # type: ignore[arg-type]
+    wanted: Annotated[Wanted, Body(openapi_examples=EXAMPLES)],
 ) -> Export:
     """Ask for a model as a file; the same asked twice is made once."""
     if "\0" in f"{wanted.model}{wanted.job}":
