@@ -145,14 +145,15 @@ class Exporter:
         self._store, self._url = store, absolute_url(settings.store)
         self._woken, self._closed = threading.Event(), threading.Event()
         self._worker = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._threads = [
-            threading.Thread(target=self._work, name=f"export-{n}", daemon=True)
-            for n in range(settings.limits.exports)
-        ]
+        self._at_once = settings.limits.exports
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to work."""
-        for thread in self._threads:
+        """Begin to work; again, after `close`."""
+        self._closed.clear()
+        for n in range(self._at_once):
+            thread = threading.Thread(target=self._work, name=f"export-{n}", daemon=True)
+            self._threads.append(thread)
             thread.start()
 
     def wake(self) -> None:
@@ -163,9 +164,8 @@ class Exporter:
         """End, and leave what is under way to others."""
         self._closed.set()
         self._woken.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout=10)
+        while self._threads:
+            self._threads.pop().join(timeout=10)
 
     def _work(self) -> None:
         while not self._closed.is_set():
@@ -173,7 +173,7 @@ class Exporter:
                 busy = self._make_next()
             except NasError:  # the store is away; it is asked again
                 busy = False
-            if not busy:
+            if not (busy or self._closed.is_set()):
                 self._woken.wait(LOOK_EVERY_S)
                 self._woken.clear()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -24,7 +26,7 @@ from nas.server.api.common import (
 )
 from nas.server.api.facts import SAME, cost_report
 from nas.server.errors import Problem
-from nas.store import FamilyRow, Filter, Store
+from nas.store import EvaluationRow, FamilyRow, Filter, Store
 from search_spaces.architecture import Architecture
 
 router = APIRouter(tags=["architectures"])
@@ -40,7 +42,7 @@ def card(reader: Reader, store: TheStore, name: NetworkName) -> Card:
     found = store.evaluations(keys)
     return Card(
         fingerprint=fingerprint,
-        evaluations=tuple(found[key] for key in keys if key in found),
+        evaluations=tuple(evaluation_document(found[key]) for key in keys if key in found),
         measurements=tuple(store.measurements_of(architecture=fingerprint)),
         artifacts=tuple(store.artifacts_of(architecture=fingerprint)),
     )
@@ -57,7 +59,7 @@ def architecture(
     return network_document(found)
 
 
-@router.get("/families")
+@router.get("/families", responses={404: {}})
 def families(
     reader: Reader,
     store: TheStore,
@@ -86,6 +88,12 @@ def _family(store: Store, family_id: str) -> FamilyRow:
     if found is None:
         raise Problem(404, f"There is no family {family_id!r:.80}.")
     return found
+
+
+def evaluation_document(row: EvaluationRow) -> EvaluationRow:
+    """An evaluation whose curve has numbers only."""
+    curve = ({k: v for k, v in point.items() if math.isfinite(v)} for point in row.curve)
+    return replace(row, curve=tuple(curve))
 
 
 def network_document(network: Architecture) -> Network:
