@@ -152,11 +152,15 @@ class _Search:
                 self._begin(record)
 
     def _suggest(self) -> None:
-        """Keep every worker busy, with one more candidate waiting than there are workers."""
+        """Keep every worker busy, with one more candidate waiting than there are workers.
+
+        Trials that wait for another's evaluation, or another job's, keep no worker busy.
+        """
         while True:
             pending = self._evaluations.pending
             room = self._evaluations.slots + 1 if self._evaluations.slots > 1 else 1
-            wanted = min(room - pending, self._settings.trials - self._progress.done - pending)
+            left = self._settings.trials - self._progress.done - pending
+            wanted = min(room - self._evaluations.busy, 2 * room - pending, left)
             if wanted <= 0:
                 return
             records = self._sampler.ask(wanted)
