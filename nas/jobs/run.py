@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import socket
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
-from nas.errors import InvalidRequestError
+from nas.jobs.holding import held, hurry, new_driver, open_journal, polite_kills
 from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
 from nas.jobs.scale import run_scaling
@@ -19,21 +17,23 @@ from nas.jobs.spec import ExecutionSpec
 from nas.jobs.stage import Stage
 from nas.jobs.start import JobPlan, Started
 from nas.jobs.table_plan import TablePlan
-from nas.jobs.trial_log import StoreLog
+from nas.jobs.trial_log import StoreLog, note_lost_driver
 from nas.jobs.warm_start import describe_earlier, earlier_searches
+from nas.quantity import parse_quantity
 from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
 from nas.search.records import trial_records
 from nas.search.samplers import make_sampler, sampler_remark
 from nas.search.samplers.contract import Problem
 from nas.store import JobRow, JobState, Store
+from nas.store.engine import StoreError
+from nas.store.patience import patient
 from search_spaces.membership import nearest
 from search_spaces.published import get_published
 from search_spaces.space import Choices
 
 SEARCH, SCALE = "search", "scale"
 STAGES = (SEARCH, SCALE)
-LEASE_S = 60.0
 FIRST_OF_EARLIER = 10
 """Most trials that earlier jobs choose at the start."""
 
@@ -54,7 +54,7 @@ def run_job(
         InvalidRequestError: If another live driver holds the job.
         NasError: If a stage cannot go on; the job is then failed, with the reason.
     """
-    execution = plan.spec.execution
+    store, execution = patient(store), plan.spec.execution
     if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
         execution = ExecutionSpec(executor="inline")
     with driving(store, job, execution) as evaluations:
@@ -71,21 +71,31 @@ def run_job(
 
 @contextlib.contextmanager
 def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Evaluations]:
-    """Hold a job while this process works on it, and put down how that ended."""
-    driver = f"{socket.gethostname()}:{os.getpid()}"
-    with _held(store, job, driver), _polite_kills():
+    """Hold a job while this process works on it, and put down how that ended.
+
+    The store may be away meanwhile: see `nas.store.patience`.
+    """
+    store, driver = patient(store), new_driver()
+    with held(store, job, driver) as hold, polite_kills(store):
         try:
-            maker = _executor_maker(execution)
+            note_lost_driver(store, job.id)
+            maker = _executor_maker(execution, partial(_say_waiting, store, job))
+            journal = open_journal(store, job, driver)
             with contextlib.closing(
-                Evaluations(store, maker, owner=job.id, job=job.id)
+                Evaluations(store, maker, owner=job.id, job=job.id, journal=journal)
             ) as evaluations:
+                store.while_away = evaluations.keep  # type: ignore[attr-defined]
                 store.set_job_state(job.id, JobState.RUNNING)
                 yield evaluations
         except KeyboardInterrupt:
+            hold.check()
             store.set_job_state(job.id, JobState.STOPPED, "stopped by the user")
             raise
         except Exception as error:
-            store.set_job_state(job.id, JobState.FAILED, str(error))
+            hold.check()
+            hurry(store)
+            with contextlib.suppress(StoreError):
+                store.set_job_state(job.id, JobState.FAILED, str(error))
             raise
         store.set_job_state(job.id, JobState.COMPLETED)
 
@@ -143,60 +153,40 @@ def _known(plan: Plan, names: tuple[str, ...], reporter: Reporter) -> list[Choic
     return found
 
 
-def _executor_maker(spec: ExecutionSpec) -> Callable[[Work, OnReport], Executor]:
+def _say_waiting(store: Store, job: JobRow, text: str) -> None:
+    """Have the job's message say what it waits for; an empty text says that this is over."""
+    store.set_job_state(job.id, JobState.RUNNING, text)
+    if text:
+        print(f"Job {job.name} ({job.id}) {text}", file=sys.stderr)
+
+
+def _executor_maker(
+    spec: ExecutionSpec, on_wait: Callable[[str], None]
+) -> Callable[[Work, OnReport], Executor]:
     def make(work: Work, on_report: OnReport) -> Executor:
         if spec.executor == "inline":
             return InlineExecutor(work, on_report)
         from cluster.ray_tune import RayTuneExecutor
 
-        return RayTuneExecutor(
+        waited: list[str] = []
+
+        def say(text: str) -> None:
+            waited.append(text)
+            on_wait(text)
+
+        memory = spec.memory_per_trial
+        executor = RayTuneExecutor(
             work,
             on_report,
             slots=spec.workers,
             cpus_per_task=spec.cpus_per_trial,
             gpus_per_task=spec.gpus_per_trial,
+            memory_bytes=None if memory is None else int(parse_quantity(memory)),
+            wait_s=spec.wait_for_resources_s,
+            on_wait=say,
         )
+        if waited:
+            on_wait("")
+        return executor
 
     return make
-
-
-@contextlib.contextmanager
-def _held(store: Store, job: JobRow, driver: str) -> Iterator[None]:
-    """Hold a job while its driver lives: a thread renews the lease, whatever else is busy."""
-    if not store.take_job(job.id, driver, LEASE_S):
-        raise InvalidRequestError(
-            f"Job {job.name} ({job.id}) is being run by another driver. "
-            f"Wait for it, or stop it first: nas stop {job.id}."
-        )
-    end = threading.Event()
-
-    def keep() -> None:
-        while not end.wait(LEASE_S / 3):
-            store.heartbeat(job.id, driver, LEASE_S)
-
-    keeper = threading.Thread(target=keep, name="job-lease", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        end.set()
-        keeper.join(timeout=5)
-        store.release_job(job.id, driver)
-
-
-@contextlib.contextmanager
-def _polite_kills() -> Iterator[None]:
-    """Have SIGTERM end a run as Ctrl-C does, and Ctrl-C too where a shell had it ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)

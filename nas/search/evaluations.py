@@ -7,43 +7,21 @@ this driver already works on is not started again; the rest goes to the executor
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
-from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
+from cluster.executor import Executor, LostAttempt, OnReport, Report, Result, Verdict, Work
 from nas.evaluation import work
 from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
+from nas.search.journal import Entry, Journal
+from nas.search.leases import LEASE_S, EvaluationStore, LeaseKeeper
 from nas.search.records import architecture_row, evaluation_row
 from nas.store import ArchitectureRow, EvaluationRow
 from search_spaces.architecture import Architecture
 from search_spaces.space import Option
-
-LEASE_S = 60.0
-
-
-class EvaluationStore(Protocol):
-    """What is needed of a store: evaluations by key, and claims on keys (see `nas.store`)."""
-
-    def evaluation(self, key: str) -> EvaluationRow | None: ...
-
-    def save_evaluation(
-        self, evaluation: EvaluationRow, architecture: ArchitectureRow | None = None
-    ) -> EvaluationRow: ...
-
-    def claim(
-        self, keys: Sequence[str], owner: str, lease_s: float, job: str | None = None
-    ) -> set[str]: ...
-
-    def renew(self, owner: str, lease_s: float) -> int: ...
-
-    def release(self, keys: Sequence[str], owner: str) -> None: ...
-
-    def together(self) -> AbstractContextManager[None]: ...
-
 
 MakeExecutor = Callable[[Work, OnReport], Executor]
 
@@ -77,6 +55,8 @@ class Finished:
     Args:
         evaluation: The stored evaluation; None where it failed, which is not stored as one.
         reused: It was in the store before, or computed for another ticket or job.
+        worker: Where it ran, as the executor names it.
+        lost: Its attempts that a worker's death ended.
     """
 
     ticket: int
@@ -86,6 +66,8 @@ class Finished:
     reused: bool = False
     attempts: int = 0
     seconds: float = 0.0
+    worker: str = ""
+    lost: tuple[LostAttempt, ...] = ()
 
 
 class Evaluations:
@@ -94,6 +76,8 @@ class Evaluations:
     Args:
         owner: Name of this driver among those that share the store; holds its claims.
         on_report: Hears reports as (ticket, report); says whether the work goes on.
+        journal: Where results are on disk until the store has them; what earlier drivers of the
+            job left there is stored at once.
     """
 
     def __init__(
@@ -103,6 +87,7 @@ class Evaluations:
         owner: str,
         job: str | None = None,
         on_report: Callable[[int, Report], Verdict] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._store, self._owner, self._job = store, owner, job
         self._hear = on_report
@@ -112,7 +97,10 @@ class Evaluations:
         self._tickets: dict[str, list[int]] = {}
         self._elsewhere: set[str] = set()
         self._ready: list[Finished] = []
-        self._keeper = _LeaseKeeper(store, owner)
+        self._arrived: list[tuple[Result, Outcome, Entry | None]] = []
+        self._journal = journal
+        self._recovered = self._recover()
+        self._keeper = LeaseKeeper(store, owner)
 
     def listen(self, on_report: Callable[[int, Report], Verdict] | None) -> None:
         """Have another hear the reports from now on, or nobody."""
@@ -161,22 +149,35 @@ class Evaluations:
         finished, self._ready = self._ready, []
         if not finished:
             finished = self._look_elsewhere()
-        results = [] if finished else self._running().collect(timeout_s)
-        if finished or results:
+        if not (finished or self._arrived):
+            self._gather(timeout_s)
+        arrived, self._arrived = self._arrived, []
+        if finished or arrived:
             with self._store.together():
-                for result in results:
-                    finished += self._finish(result)
+                for each in arrived:
+                    finished += self._finish(*each)
                 for end in finished if on_end else ():
                     on_end(end)  # type: ignore[misc]
+            if self._journal is not None:
+                self._journal.settle(result.key for result, _, _ in arrived)
         elif self._elsewhere and not self._started():
             time.sleep(min(timeout_s, 0.5))
         return finished
+
+    def keep(self) -> None:
+        """Take in what has ended, to memory and disk; for while the store is away."""
+        if self._executor is not None:
+            self._gather(0.0)
+        if self._journal is not None:
+            self._journal.force()
 
     def close(self) -> None:
         """Give up what runs; its claims are free at once."""
         self._keeper.close()
         if self._executor is not None:
             self._executor.close()
+        if self._journal is not None:
+            self._journal.close()
         held = [key for key in self._tickets if key not in self._elsewhere]
         self._store.release(held, self._owner)
         self._tickets.clear()
@@ -185,6 +186,32 @@ class Evaluations:
         if self._executor is None:  # a run that finds everything stored starts no cluster
             self._executor = self._make_executor(work, self._on_report)
         return self._executor
+
+    def _recover(self) -> dict[str, Entry]:
+        """Store what earlier drivers had in their journals when they died."""
+        if self._journal is None:
+            return {}
+        entries = self._journal.recover()
+        for entry in entries:
+            self._store.save_evaluation(entry.evaluation, entry.architecture)
+        self._journal.forget()
+        return {entry.evaluation.key: entry for entry in entries}
+
+    def _gather(self, timeout_s: float) -> None:
+        """Take results in, each on disk before anything is done with it."""
+        for result in self._running().collect(timeout_s):
+            outcome, entry = _outcome(result), None
+            if outcome.status is not Status.FAILED:
+                candidate = self._candidates[result.key]
+                entry = Entry(
+                    evaluation=evaluation_row(candidate, outcome, candidate.costs, self._job),
+                    architecture=candidate.architecture_row(),
+                    attempts=result.attempts,
+                    seconds=outcome.seconds,
+                )
+                if self._journal is not None:
+                    self._journal.append(entry)
+            self._arrived.append((result, outcome, entry))
 
     def _started(self) -> bool:
         return len(self._tickets) > len(self._elsewhere)
@@ -229,6 +256,9 @@ class Evaluations:
         if stored is not None:
             if claimed:
                 self._store.release([key], self._owner)
+            known = self._recovered.pop(key, None)
+            if known is not None:  # ours, by an earlier driver that could not put its trial down
+                return self._answer(key, stored, attempts=known.attempts, seconds=known.seconds)
             return self._answer(key, stored, reused=True)
         if claimed:
             self._start(key)
@@ -239,16 +269,16 @@ class Evaluations:
         ours = self._hear is not None and stored.job == self._job
         return stored.status != Status.PRUNED or ours
 
-    def _finish(self, result: Result) -> list[Finished]:
-        outcome = _outcome(result)
-        candidate = self._candidates[result.key]
-        if outcome.status is not Status.FAILED:
-            row = evaluation_row(candidate, outcome, candidate.costs, self._job)
-            stored = self._store.save_evaluation(
-                row, candidate.architecture_row()
-            )  # ends the claim
+    def _finish(self, result: Result, outcome: Outcome, entry: Entry | None) -> list[Finished]:
+        if entry is not None:  # to save it ends the claim
+            stored = self._store.save_evaluation(entry.evaluation, entry.architecture)
             return self._answer(
-                result.key, stored, attempts=result.attempts, seconds=stored.seconds
+                result.key,
+                stored,
+                attempts=result.attempts,
+                seconds=stored.seconds,
+                worker=result.worker,
+                lost=result.lost,
             )
         self._store.release([result.key], self._owner)
         del self._candidates[result.key]
@@ -259,23 +289,19 @@ class Evaluations:
                 reason=outcome.reason,
                 attempts=result.attempts,
                 seconds=result.seconds,
+                worker=result.worker,
+                lost=result.lost,
             )
             for ticket in self._tickets.pop(result.key)
         ]
 
-    def _answer(
-        self,
-        key: str,
-        stored: EvaluationRow,
-        *,
-        reused: bool = False,
-        attempts: int = 0,
-        seconds: float = 0.0,
-    ) -> list[Finished]:
+    def _answer(self, key: str, stored: EvaluationRow, **how: Any) -> list[Finished]:
         del self._candidates[key]
         first, *others = self._tickets.pop(key)
-        own = _finished(first, stored, reused=reused, attempts=attempts, seconds=seconds)
-        return [own, *(_finished(ticket, stored, reused=True) for ticket in others)]
+        return [
+            _finished(first, stored, **how),
+            *(_finished(ticket, stored, reused=True) for ticket in others),
+        ]
 
 
 def evaluate_all(
@@ -305,22 +331,13 @@ def evaluate_all(
     return [answers[i] for i in range(len(candidates))]
 
 
-def _finished(
-    ticket: int,
-    stored: EvaluationRow,
-    *,
-    reused: bool = False,
-    attempts: int = 0,
-    seconds: float = 0.0,
-) -> Finished:
+def _finished(ticket: int, stored: EvaluationRow, **how: Any) -> Finished:
     return Finished(
         ticket=ticket,
         status=Status(stored.status),
         evaluation=stored,
         reason=stored.reason,
-        reused=reused,
-        attempts=attempts,
-        seconds=seconds,
+        **how,
     )
 
 
@@ -340,21 +357,3 @@ def _outcome(result: Result) -> Outcome:
         return Outcome(key=result.key, status=Status.FAILED, reason=result.error)
     outcome: Outcome = result.value[0]
     return outcome
-
-
-class _LeaseKeeper:
-    """Renews this driver's claims while it lives, whatever its main thread is busy with."""
-
-    def __init__(self, store: EvaluationStore, owner: str) -> None:
-        self._store, self._owner = store, owner
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._end.set()
-        self._thread.join(timeout=5)
-
-    def _keep(self) -> None:
-        while not self._end.wait(LEASE_S / 3):
-            self._store.renew(self._owner, LEASE_S)
