@@ -1,7 +1,8 @@
 """How many workers one driver keeps busy: a search over a table on a simulated clock.
 
     scripts/bench scale [--workers 10 100 1000 5000] [--samplers random known_cost]
-                        [--seconds 60] [--data ../shared/data] [--store URL] [--no-ray]
+                        [--seconds 60] [--rounds 4] [--data ../shared/data] [--store URL]
+                        [--no-ray]
 
 The driver, the sampler, the evaluations and the store are the real ones; only the workers are
 not. The driver's own processor time passes on the simulated clock, while workers wait if they
@@ -38,9 +39,6 @@ from nas.search.evaluations import Evaluations
 from nas.store import Store
 from search_spaces.space import Decision
 
-GOAL = 0.95
-ROUNDS = 4
-"""Trials that a worker gets on average, at most."""
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -64,6 +62,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[10, 100, 1_000, 5_000])
     parser.add_argument("--samplers", nargs="+", default=["random", "known_cost"])
     parser.add_argument("--seconds", type=float, default=60.0, help="of a trial, on average")
+    parser.add_argument("--rounds", type=int, default=4, help="trials that a worker gets, about")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with nasbench201")
     parser.add_argument("--store", help="URL of a store for the bench alone; default: SQLite")
     parser.add_argument("--no-ray", action="store_true")
@@ -75,7 +74,8 @@ def main() -> None:
         print(f"{'driver, ms a trial':>20}{'saturates at':>14}{'memory, MiB':>13}")
         for sampler, workers in itertools.product(options.samplers, options.workers):
             store = options.store or f"sqlite:///{folder}/{sampler}-{workers}.db"
-            found = measure(table, sampler, workers, options.seconds, store)
+            trials = max(options.rounds * workers, 200)
+            found = measure(table, sampler, workers, trials, options.seconds, store)
             feeds = options.seconds * 1e3 / found.driver_ms
             print(
                 f"{sampler:<12}{workers:>8,}{found.trials:>8,}{found.utilisation:>12.1%} "
@@ -86,9 +86,10 @@ def main() -> None:
         measure_ray(options.seconds)
 
 
-def measure(table: Path, sampler: str, workers: int, seconds: float, store_url: str) -> Measured:
+def measure(
+    table: Path, sampler: str, workers: int, trials: int, seconds: float, store_url: str
+) -> Measured:
     """One search to its end."""
-    trials = max(ROUNDS * workers, 200)
     spec = job_from_dict(
         {
             "name": f"scale-{sampler}-{workers}",
