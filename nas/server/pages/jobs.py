@@ -128,7 +128,8 @@ def list_trials(
     """Trials by their numbers."""
     store = store_of(request)
     job = find_job(store, name)
-    rows = [t for t in store.trials(job.id) if t.number > after and state in ("", t.state)]
+    most = None if state else TRIALS + 1
+    rows = [t for t in store.trials(job.id, after=after, limit=most) if state in ("", t.state)]
     shown = rows[:TRIALS]
     more = len(rows) > TRIALS
     return page(
@@ -149,7 +150,8 @@ def show_trial(request: Request, reader: Reader, name: str, number: int) -> Resp
     """One trial: what was chosen, and what came of it."""
     store = store_of(request)
     job = find_job(store, name)
-    trial = next((t for t in store.trials(job.id) if t.number == number), None)
+    found = store.trials(job.id, after=number - 1, limit=1) if number >= 0 else []
+    trial = next((t for t in found if t.number == number), None)
     if trial is None:
         raise Problem(404, f"Job {job.name} has no trial {number}.")
     evaluation = store.evaluation(trial.evaluation) if trial.evaluation else None
