@@ -6,19 +6,32 @@ from types import TracebackType
 from typing import Self
 
 from nas.store.claims import Claims
+from nas.store.comparing import Comparisons
 from nas.store.engine import check_version, open_engine
 from nas.store.evaluations import Evaluations
 from nas.store.exports import Exports
 from nas.store.families import Families
 from nas.store.jobs import Jobs
-from nas.store.models import Models
+from nas.store.lineage import Lineages
 from nas.store.records import Records
 from nas.store.tokens import Tokens
 from nas.store.trials import Trials
 from nas.store.usage import Usages
 
 
-class Store(Jobs, Trials, Evaluations, Claims, Models, Families, Records, Usages, Tokens, Exports):
+class Store(
+    Jobs,
+    Trials,
+    Evaluations,
+    Claims,
+    Comparisons,
+    Families,
+    Lineages,
+    Records,
+    Usages,
+    Tokens,
+    Exports,
+):
     """A database of jobs, trials, evaluations and what came of them.
 
     Every method that writes is one transaction: after it returns, what it wrote survives the
