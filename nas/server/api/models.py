@@ -41,6 +41,12 @@ ORIGINS: dict[str, tuple[str, ...] | None] = {
     "both": ("search", "known", "family"),
     "all": None,
 }
+NARROWING = (
+    *("dataset", "split", "recipe", "evaluator", "train_on", "fidelity", "architecture"),
+    *("space", "family", "since", "until"),
+    *("device", "runtime", "precision", "batch_size", "threads"),
+)
+"""Fields of a query that a `Filter` has by the same name."""
 Part = Literal["dataset", "split", "recipe", "evaluator", "train_on", "fidelity"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 EvaluationKey = Annotated[str, Path(max_length=100, description="`evaluation` of a model.")]
@@ -221,9 +227,6 @@ def _job(store: Store, query: Narrowed) -> JobRow | None:
 
 def _filter(query: Narrowed, job: JobRow | None) -> Filter:
     bounds = _bounds(query)
-    same = ("dataset", "split", "recipe", "evaluator", "train_on", "fidelity", "architecture")
-    same += ("space", "family", "since", "until")
-    same += ("device", "runtime", "precision", "batch_size", "threads")
     return Filter(
         job=None if job is None else job.id,
         origins=ORIGINS[query.of],
@@ -231,7 +234,7 @@ def _filter(query: Narrowed, job: JobRow | None) -> Filter:
         at_most={b.metric: b.limit for b in bounds if b.at_most},
         at_least={b.metric: b.limit for b in bounds if not b.at_most},
         mixed=tuple(query.mixed) or (query.of == "both"),
-        **{name: getattr(query, name) for name in same},
+        **{name: getattr(query, name) for name in NARROWING},
     )
 
 
