@@ -348,7 +348,7 @@ class Client:
 
     # how it is asked
 
-    def _get(self, kind: type[T], path: str, **parameters: Any) -> T:
+    def _get(self, kind: type[T], path: str, /, **parameters: Any) -> T:
         answer: T = _read(kind, self._ask("GET", path, params=_given(parameters)))
         return answer
 
@@ -381,7 +381,7 @@ class Client:
                 time.sleep(0.2)
         raise AssertionError
 
-    def _pages(self, kind: Any, path: str, **parameters: Any) -> Iterator[Any]:
+    def _pages(self, kind: Any, path: str, /, **parameters: Any) -> Iterator[Any]:
         after: Any = None
         while True:
             page = self._get(kind, path, after=after, limit=PAGE, **parameters)
