@@ -116,6 +116,11 @@ class Evaluations:
         """Candidates handed in and not yet collected."""
         return sum(len(tickets) for tickets in self._tickets.values()) + len(self._ready)
 
+    @property
+    def busy(self) -> int:
+        """Keys that occupy a worker, or will; not those that are waited for elsewhere."""
+        return len(self._tickets) - len(self._elsewhere)
+
     def submit(self, ticket: int, candidate: Candidate) -> None:
         """Hand in one candidate."""
         key = candidate.key.digest

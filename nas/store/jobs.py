@@ -210,9 +210,11 @@ class Jobs(Connected):
             os.kill(row.driver_pid, signal.SIGTERM)
         return True
 
-    def count_trials(self, job_id: str) -> dict[str, int]:
-        """How many trials of the job are in each state."""
+    def count_trials(self, job_id: str, origins: Sequence[str] | None = None) -> dict[str, int]:
+        """How many trials of the job are in each state; of some origins only, if given."""
         query = select(trials.c.state, func.count()).where(trials.c.job == job_id)
+        if origins is not None:
+            query = query.where(trials.c.origin.in_(list(origins)))
         with self._read() as connection:
             found = connection.execute(query.group_by(trials.c.state))
             return {row[0]: row[1] for row in found}

@@ -30,7 +30,10 @@ from search_spaces.space import Choices
 Array = NDArray[np.float64]
 
 MOST_DATA = 500
-"""Completed trials that the model sees; fitting takes time with their cube."""
+"""Completed trials that the model sees, and pending ones; it takes time with their cube."""
+
+MOST_AT_ONCE = 200
+"""Longest plan; a choice takes time with those before it."""
 
 FEWEST = 3
 """Completed trials before there is a model."""
@@ -142,7 +145,7 @@ class KnownCostSampler:
         if completed < FEWEST:
             count = max(wanted, self._options.startup_trials - number)
             return {"plan": self._spread(count, rng).tolist()}
-        count = max(wanted, completed // 100)
+        count = min(max(wanted, completed // 100), MOST_AT_ONCE)
         seen = self._observe()
         attributes, thetas = {}, self._thetas
         if thetas is None or ended < 30 or ended >= 1.1 * self._fitted_at:

@@ -184,6 +184,17 @@ def condition(
     """Show data to the process; targets and noise variances in their own units."""
     covariance = kernel(theta, inputs, inputs)
     covariance[np.diag_indices(len(inputs))] += kernel.noise(theta) + noise / scale**2
-    factor = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+    factor = _factor(covariance)
     alpha = scipy.linalg.cho_solve((factor, True), (targets - shift) / scale, check_finite=False)
     return Posterior(kernel, theta, inputs, factor, alpha, shift, scale)
+
+
+def _factor(covariance: Array) -> Array:
+    """Its lower Cholesky factor; where rounding has left none, that of one with more noise."""
+    for share in (0.0, 1e-8, 1e-5):
+        try:
+            covariance[np.diag_indices(len(covariance))] += share * np.diag(covariance).mean()
+            return np.asarray(scipy.linalg.cholesky(covariance, lower=True, check_finite=False))
+        except np.linalg.LinAlgError:
+            continue
+    return np.asarray(scipy.linalg.cholesky(covariance + np.eye(len(covariance)), lower=True))
