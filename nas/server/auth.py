@@ -120,7 +120,7 @@ def authenticate(request: Request) -> Principal:
     """Who asks, by `Authorization: Bearer TOKEN` or by a page's cookie."""
     settings: Settings = request.app.state.settings
     asking = _known(request, token_of(request)) if settings.authentication else ANYBODY
-    request.state.principal = asking.name  # for the log
+    request.state.user = asking.name  # for the log
     return asking
 
 

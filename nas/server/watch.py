@@ -103,7 +103,6 @@ class Watch:
         route = route_of(scope)
         self._meters.requests.labels(method, route, str(answer.status)).inc()
         self._meters.seconds.labels(method, route).observe(seconds)
-        principal = scope["state"].get("principal")
         client = scope.get("client")
         fields: dict[str, Any] = {
             "method": method,
@@ -113,7 +112,7 @@ class Watch:
             "ms": round(1000 * seconds, 1),
             "bytes": answer.bytes,
             "client": client[0] if client else None,
-            "user": principal,
+            "user": scope["state"].get("user"),
         }
         quiet = scope["path"] in PROBES and answer.status == 200
         level = logging.DEBUG if quiet else logging.INFO
