@@ -28,7 +28,15 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as NoConnectionFree,
+)
 
 from nas.errors import InvalidRequestError, NasError
 from nas.store.columns import dumps, loads
@@ -138,7 +146,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             else:
                 with _limited(connection, limit_s):
                     yield connection
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, NoConnectionFree) as error:
         if limit_s is not None and time.monotonic() - began >= limit_s:
             raise StoreError(
                 f"The question took longer than the {limit_s:g} s that are allowed; narrow it, by "
@@ -192,6 +200,7 @@ def check_version(connection: Connection, shown: str) -> None:
 
 def _make_engine(url: URL) -> Engine:
     options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
+    options["hide_parameters"] = True  # in errors, that is, which are logged
     if url.get_backend_name() == "sqlite":
         # a waiting writer polls up to this long; threads may pass a connection on, one at a time
         options["connect_args"] = {"timeout": SQLITE_WAIT_S, "check_same_thread": False}
