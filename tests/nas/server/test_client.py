@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from nas.documents import Export
 from nas.server.auth import digest_of, make_token
 from nas.store import ArtifactRow, Store
 from search_spaces.published import get_published
-from tests.nas.server.conftest import TABLE_JOB, table_text
+from tests.nas.server.conftest import TABLE_JOB, table_text, wait_for
 from tests.nas.server.filled import fill
 
 ROOT = Path(__file__).parents[3]
@@ -41,11 +42,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     command = [sys.executable, "-m", "nas", "serve", "--port", "0", "--auth", "--store", store]
     command += ["--data-root", str(folder / "data"), "--evaluator", "table"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NAS_ARTIFACTS": str(folder / "files")}
-    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    said = server.stderr.readline()
-    assert "Listening on http" in said
-    yield said.split()[2].rstrip(";"), folder
+    said = folder / "said.txt"
+    with said.open("w") as errors:
+        server = subprocess.Popen(command, env=environment, stderr=errors)
+    yield wait_for(lambda: re.search(r"http://[\d.:]+", said.read_text()))[0], folder
     server.send_signal(signal.SIGTERM)
     server.wait(30)
 
