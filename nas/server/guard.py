@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nas.server.errors import Problem, problem_response
 from nas.server.settings import LOOPBACK_NAMES, Settings
+from nas.store.engine import time_limit
 
 # styles may be inline, since plots set them; scripts never are, and nothing comes from elsewhere
 POLICY = (
@@ -49,6 +50,7 @@ class Guard:
             answer = problem_response(problem.status, str(problem))
             await answer(scope, receive, with_headers)
             return
+        time_limit.set(self._settings.limits.query_s)  # in this request's own context
         limited = _limited(receive, self._settings.limits.body_bytes)
         await self._app(scope, limited, with_headers)
 
