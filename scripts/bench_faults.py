@@ -62,7 +62,8 @@ class Run:
     def _busy_job(self) -> str:
         """A job with enough trials left, and every slot at work."""
         site = self._site
-        if self._job is not None and site.left(self._job, self._trials) < SPARE_TRIALS:
+        spare = min(SPARE_TRIALS, self._trials // 3)
+        if self._job is not None and site.left(self._job, self._trials) < spare:
             self._finish()
         if self._job is None:
             self._job = site.submit(self._works[len(site.jobs) % len(self._works)], self._trials)
@@ -173,6 +174,7 @@ def main() -> int:
         parser.add_argument(f"--{option}", type=int, default=count)
     parser.add_argument("--trials", type=int, default=150, help="of each job")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
+    parser.add_argument("--outage", type=float, default=15.0, help="longest, of the database")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory-head", action="store_true", help="the head's state dies with it")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
@@ -185,7 +187,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="nasf-", dir="/tmp"))
     print(f"seed {arguments.seed}, everything under {folder}", flush=True)
     started = time.monotonic()
-    site = Site(folder, keeps_state=not arguments.memory_head)
+    site = Site(folder, not arguments.memory_head, arguments.outage)
     run = Run(site, arguments.trials, arguments.works, rng)
     try:
         try:

@@ -15,7 +15,7 @@ from faults_bench.cluster import wait_for
 from faults_bench.site import SLOTS, Site, describe
 
 WHOLE_WITHIN_S = 300
-OUTAGE_S = (2.0, 15.0)
+SHORTEST_OUTAGE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,18 @@ def kill_worker(site: Site, job: str, rng: random.Random) -> Broken:
 
 
 def kill_node(site: Site, job: str, rng: random.Random) -> Broken:
-    """Kill a node with everything on it; another comes soon after."""
-    node = rng.choice(site.cluster.nodes)
+    """Kill a node with everything on it, maybe the driver, too; another comes soon after."""
+    node, pid = rng.choice(site.cluster.nodes), site.row(job).driver_pid or 0
     gone = frozenset(worker.pid for worker in node.workers())
     site.cluster.nodes.remove(node)
     node.kill()
     over = time.time()
     time.sleep(rng.uniform(0, 3))
     site.cluster.add_node()
+    if not psutil.pid_exists(pid):  # the driver was there
+        gone |= site.worker_pids()
+        site.resume(job)
+        over = time.time()
     return Broken(over, gone)
 
 
@@ -84,14 +88,14 @@ def kill_driver(site: Site, job: str, rng: random.Random) -> Broken:
 def stop_database(site: Site, job: str, rng: random.Random) -> Broken:
     """Stop the database as a crash does, and start it after seconds."""
     site.database.stop()
-    time.sleep(rng.uniform(*OUTAGE_S))
+    time.sleep(rng.uniform(SHORTEST_OUTAGE_S, site.longest_outage_s))
     site.database.start()
     return Broken(time.time())
 
 
 def restart_head(site: Site, job: str, rng: random.Random) -> Broken:
-    """Kill the head with everything on it (the driver, too) and start another in its place."""
-    gone = site.worker_pids()
+    """Kill the head with everything on it (maybe the driver), and start another in its place."""
+    gone, pid = site.worker_pids(), site.row(job).driver_pid or 0
     assert site.cluster.head is not None
     site.cluster.head.kill()
     time.sleep(rng.uniform(0, 3))
@@ -100,6 +104,8 @@ def restart_head(site: Site, job: str, rng: random.Random) -> Broken:
             node.kill()
     site.cluster.start_head()
     site.tend()
+    if psutil.pid_exists(pid) and site.cluster.keeps_state:  # the driver was elsewhere
+        return Broken(time.time())
     site.resume(job)
     return Broken(time.time(), gone)
 
