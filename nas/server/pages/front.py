@@ -260,6 +260,7 @@ def _document(store: Store, question: Question, models: Sequence[ModelRow]) -> d
     return {
         "front": _points(models, question, _families(store, question)),
         "titles": titles,
+        "names": [x.title, y.title],
         "percent": [percent[n] for n in question.names],
         "si": [x.si, y.si],
         "log": question.log and question.names[0] not in ACCURACIES,
@@ -334,6 +335,8 @@ def _family(name: str) -> str:
     >>> [_family(n) for n in ("efficientnet_b0", "efficientnet_v2_s", "mobilenet_v1_0.5_160")]
     ['efficientnet', 'efficientnet_v2 (S, M, L)', 'mobilenet_v1 0.5']
     """
+    if name.startswith("mobilenet_v1_") and not re.match(r"mobilenet_v1_[\d.]+", name):
+        return name  # the paper's networks beside the family
     if re.fullmatch("efficientnet_v2_[sml]", name):
         return "efficientnet_v2 (S, M, L)"
     if width := re.fullmatch(r"(mobilenet_v1)(?:_([\d.]+))?(?:_\d{3})?", name):
