@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from nas.documents import (
     JobPage,
     Log,
     Me,
+    ModelPage,
     Network,
     Progress,
     PublishedNetwork,
@@ -45,7 +46,8 @@ from nas.documents import (
     Tried,
 )
 from nas.errors import InvalidRequestError, NasError
-from nas.store.rows import FamilyRow
+from nas.store.questions import Added, Comparable, ModelRow, VolumePoint
+from nas.store.rows import EvaluationRow, FamilyRow
 from search_spaces.architecture import Architecture
 
 T = TypeVar("T")
@@ -178,6 +180,65 @@ class Client:
 
     # models
 
+    def kinds(self) -> list[Comparable]:
+        """What may be compared with each other, the largest first."""
+        return self._get(list[Comparable], "kinds")
+
+    def pareto(
+        self,
+        job: str | None = None,
+        x: str | None = None,
+        y: str | None = None,
+        where: Sequence[str] = (),
+        **narrowed: Any,
+    ) -> list[ModelRow]:
+        """The models that no other beats in both metrics.
+
+        Args:
+            x, y: Default: the job's objectives, else MACs and validation accuracy.
+            where: Bounds, as 'macs <= 300M'.
+            narrowed: `of`, `ties`, `dataset`, `kind`, `recipe`, `space`, `family`, `since`,
+                `device`, `mixed` and what else `/v1/front` takes.
+        """
+        return self._get(list[ModelRow], "front", job=job, x=x, y=y, where=where, **narrowed)
+
+    def models(
+        self,
+        job: str | None = None,
+        sort: str | None = None,
+        where: Sequence[str] = (),
+        **narrowed: Any,
+    ) -> Iterator[ModelRow]:
+        """Evaluated models, the best by one metric first; asked for page by page."""
+        return self._pages(ModelPage, "models", job=job, sort=sort, where=where, **narrowed)
+
+    def best(
+        self, metric: str = "val_accuracy", where: Sequence[str] = (), **narrowed: Any
+    ) -> ModelRow | None:
+        """The best within bounds, as under 'macs <= 300M' and 'latency_ms <= 10'."""
+        found = self._get(list[ModelRow], "models/best", metric=metric, where=where, **narrowed)
+        return found[0] if found else None
+
+    def model(self, evaluation: str) -> EvaluationRow:
+        """One evaluation with everything that was measured in it."""
+        return self._get(EvaluationRow, _path("models", evaluation))
+
+    def nearest(self, evaluation: str, **narrowed: Any) -> list[ModelRow]:
+        """The models nearest to one that are cheaper."""
+        return self._get(list[ModelRow], _path("models", evaluation, "nearest"), **narrowed)
+
+    def dominating(self, evaluation: str, **narrowed: Any) -> list[ModelRow]:
+        """The models that beat one."""
+        return self._get(list[ModelRow], _path("models", evaluation, "dominating"), **narrowed)
+
+    def compare(self, job: str, to: str) -> Added:
+        """What a job added to another's front, and which of the other's models that displaces."""
+        return self._get(Added, _path("jobs", job, "added"), to=to)
+
+    def hypervolume(self, job: str) -> list[VolumePoint]:
+        """How the hypervolume of a job's front grew."""
+        return self._get(list[VolumePoint], _path("jobs", job, "hypervolume"))
+
     def show(self, name: str) -> Network:
         """A network as data with its costs: a published name, a fingerprint, or JOB/12."""
         return self._get(Network, _path("architectures", name))
@@ -287,7 +348,7 @@ class Client:
 
     # how it is asked
 
-    def _get(self, kind: type[T], path: str, **parameters: Any) -> T:
+    def _get(self, kind: type[T], path: str, /, **parameters: Any) -> T:
         answer: T = _read(kind, self._ask("GET", path, params=_given(parameters)))
         return answer
 
@@ -320,7 +381,7 @@ class Client:
                 time.sleep(0.2)
         raise AssertionError
 
-    def _pages(self, kind: Any, path: str, **parameters: Any) -> Iterator[Any]:
+    def _pages(self, kind: Any, path: str, /, **parameters: Any) -> Iterator[Any]:
         after: Any = None
         while True:
             page = self._get(kind, path, after=after, limit=PAGE, **parameters)
