@@ -81,8 +81,16 @@ def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Eva
             note_lost_driver(store, job.id)
             maker = _executor_maker(execution, partial(_say_waiting, store, job))
             journal = open_journal(store, job, driver)
+            artifacts = job.attributes.get("artifacts") if execution.executor == "ray" else None
             with contextlib.closing(
-                Evaluations(store, maker, owner=job.id, job=job.id, journal=journal)
+                Evaluations(
+                    store,
+                    maker,
+                    owner=job.id,
+                    job=job.id,
+                    journal=journal,
+                    artifacts=None if artifacts is None else str(artifacts),
+                )
             ) as evaluations:
                 store.while_away = evaluations.keep  # type: ignore[attr-defined]
                 store.set_job_state(job.id, JobState.RUNNING)

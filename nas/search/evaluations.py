@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.executor import Executor, LostAttempt, OnReport, Report, Result, Verdict, Work
-from nas.evaluation import work
+from nas.evaluation import outbox, work
 from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
 from nas.search.journal import Entry, Journal
 from nas.search.leases import LEASE_S, EvaluationStore, LeaseKeeper
@@ -78,6 +78,8 @@ class Evaluations:
         on_report: Hears reports as (ticket, report); says whether the work goes on.
         journal: Where results are on disk until the store has them; what earlier drivers of the
             job left there is stored at once.
+        artifacts: The artifact location, where workers leave outcomes until the store has them;
+            without it one that was on its way when a driver died is computed again.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class Evaluations:
         job: str | None = None,
         on_report: Callable[[int, Report], Verdict] | None = None,
         journal: Journal | None = None,
+        artifacts: str | None = None,
     ) -> None:
         self._store, self._owner, self._job = store, owner, job
+        self._artifacts = artifacts
         self._hear = on_report
         self._make_executor = make_executor
         self._executor: Executor | None = None
@@ -158,8 +162,7 @@ class Evaluations:
                     finished += self._finish(*each)
                 for end in finished if on_end else ():
                     on_end(end)  # type: ignore[misc]
-            if self._journal is not None:
-                self._journal.settle(result.key for result, _, _ in arrived)
+            self._settle([result.key for result, _, _ in arrived])
         elif self._elsewhere and not self._started():
             time.sleep(min(timeout_s, 0.5))
         return finished
@@ -184,7 +187,8 @@ class Evaluations:
 
     def _running(self) -> Executor:
         if self._executor is None:  # a run that finds everything stored starts no cluster
-            self._executor = self._make_executor(work, self._on_report)
+            once = work if self._artifacts is None else outbox.work_once
+            self._executor = self._make_executor(once, self._on_report)
         return self._executor
 
     def _recover(self) -> dict[str, Entry]:
@@ -195,6 +199,8 @@ class Evaluations:
         for entry in entries:
             self._store.save_evaluation(entry.evaluation, entry.architecture)
         self._journal.forget()
+        if self._artifacts is not None:
+            outbox.forget(self._artifacts, [entry.evaluation.key for entry in entries])
         return {entry.evaluation.key: entry for entry in entries}
 
     def _gather(self, timeout_s: float) -> None:
@@ -213,6 +219,13 @@ class Evaluations:
                     self._journal.append(entry)
             self._arrived.append((result, outcome, entry))
 
+    def _settle(self, keys: Sequence[str]) -> None:
+        """The store has these, so no other copy is needed."""
+        if self._journal is not None:
+            self._journal.settle(keys)
+        if self._artifacts is not None:
+            outbox.forget(self._artifacts, keys)
+
     def _started(self) -> bool:
         return len(self._tickets) > len(self._elsewhere)
 
@@ -224,7 +237,11 @@ class Evaluations:
             choices=candidate.choices,
             seed=candidate.key.seed,
         )
-        self._running().submit(key, (candidate.evaluator, [request]))
+        payload = (candidate.evaluator, [request])
+        if self._artifacts is None:
+            self._running().submit(key, payload)
+        else:
+            self._running().submit(key, (*payload, self._artifacts))
 
     def _on_report(self, key: str, report: Report) -> Verdict:
         hear = self._hear

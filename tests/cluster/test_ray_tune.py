@@ -70,6 +70,24 @@ class TestRayTuneExecutor(ExecutorContract):
         assert result.value == "lived"
         assert result.attempts == 2
 
+    def test_a_killed_worker_is_replaced_though_trials_are_shorter_than_its_start(
+        self, executor: Executor
+    ) -> None:
+        """And though nothing waits at the moment a trial ends, as with a slow sampler."""
+        for number in range(2):
+            executor.submit(f"{number}", ("describe yourself",))
+        first = {result.value[0] for result in collect_all(executor, 2).values()}
+        os.kill(first.pop(), signal.SIGKILL)
+        deadline, number = time.monotonic() + 90, 2
+        others: set[int] = set()
+        while len(others - first) == 0 or len(others) < 2:
+            assert time.monotonic() < deadline, f"only {others} computed"
+            for _ in range(2):
+                executor.submit(f"{number}", ("describe yourself",))
+                number += 1
+            others |= {result.value[0] for result in collect_all(executor, 2).values()}
+            time.sleep(0.1)
+
     def test_a_payload_that_always_kills_its_worker_fails_and_others_go_on(
         self, executor: Executor
     ) -> None:
