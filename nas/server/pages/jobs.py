@@ -50,6 +50,8 @@ class JobView:
 
     @property
     def space(self) -> str:
+        if is_over_table(self.job):
+            return "a table"
         name = self.job.spec.get("space", self.job.space.get("name", "small_images"))
         return str(name) if isinstance(name, str) else "its own"
 

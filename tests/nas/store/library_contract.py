@@ -125,6 +125,9 @@ class LibraryContract:
         assert {row.recipe for row in everything} <= {row.recipe for row in store.models()}
         assert everything
         groups = store.comparables()
+        assert store.groups() == groups  # counted in full, since they are small
+        assert [g.count for g in store.groups(count_to=1)] == [1] * len(groups)
+        assert len(store.groups(limit=1)) == 1
         assert [group.count for group in groups] == [1, 1]
         named = [store.front(Filter(comparable=group.id)) for group in groups]
         assert sorted(len(front) for front in named) == [1, 1]
