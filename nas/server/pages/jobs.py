@@ -61,7 +61,7 @@ class JobView:
 
     @property
     def seconds_left(self) -> float | None:
-        """As long as the rest of the trials takes at the speed so far; what follows is not in it."""
+        """What the other trials take at the speed so far; the stages after them are not in it."""
         if self.state != "running" or not (self.total and self.done and self.seconds):
             return None
         return self.seconds / self.done * max(0, self.total - self.done)
@@ -231,7 +231,9 @@ def front_view(store: Store, job: JobRow, view: JobView) -> FrontView | None:
     titles = tuple(metric(n).title for n in names)
     left_out = len(models) - len(rows)
     best = max((m.val_accuracy for m in models if m.val_accuracy is not None), default=None)
-    return FrontView(rows=rows, names=names, titles=titles, best=best, chart=chart, left_out=left_out)
+    return FrontView(
+        rows=rows, names=names, titles=titles, best=best, chart=chart, left_out=left_out
+    )
 
 
 def _front_chart(models: Sequence[ModelRow], names: Sequence[str]) -> Markup:

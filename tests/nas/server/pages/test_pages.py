@@ -69,7 +69,13 @@ def crawled(client: httpx2.Client) -> dict[str, str]:
 def test_every_link_leads_to_a_page(crawled: dict[str, str]) -> None:
     kinds = {re.sub(r"[0-9a-f]{8,}|\d+", "*", urlsplit(path).path) for path in crawled}
     wanted = {"/", "/front", "/families", "/families/*", "/jobs/*", "/jobs/*/trials", "/models/*"}
-    assert kinds >= wanted | {"/jobs/*/trials/*", "/jobs/*/progress", "/jobs/*/log", "/new", "/compare"}
+    assert kinds >= wanted | {
+        "/jobs/*/trials/*",
+        "/jobs/*/progress",
+        "/jobs/*/log",
+        "/new",
+        "/compare",
+    }
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(
