@@ -134,6 +134,13 @@ class LibraryContract:
         (row,) = store.front(Filter(recipe="two epochs"))
         assert row.fidelity == 2.0
 
+    def test_a_bound_on_a_cost_may_be_any_number(self, store):
+        store.save_evaluation(evaluation_row(0, macs=5))
+        for bound, found in ((1e30, 1), (5.5, 1), (5.0, 1), (4.9, 0), (-1e30, 0)):
+            assert len(store.models(Filter(at_most={"macs": bound}))) == found
+        for bound, found in ((1e30, 0), (5.5, 0), (5.0, 1), (4.5, 1), (-1e30, 1)):
+            assert len(store.models(Filter(at_least={"macs": bound}))) == found
+
     def test_the_front_of_a_job_names_its_trials_and_leaves_other_studies_out(self, store, job):
         other = store.create_job("other", {}, {}).id
         for number, (macs, accuracy) in enumerate([(5, 0.5), (6, 0.4), (7, 0.7), (8, 0.99)]):
