@@ -51,6 +51,7 @@ class Question:
     texts: Mapping[str, str]
     color: str
     log: bool
+    ties: bool
 
     def where(self) -> Filter:
         """The same as the store takes it."""
@@ -78,8 +79,8 @@ def front(
     kinds = kinds_of(store, store.groups(count_to=COUNT_TO))
     question = _question(request, store, kinds, kind, job, (x, y), color, scale)
     models = _front(store, question) if question.kind or question.job else []
-    unbound = _front(store, replace(question, bounds={})) if question.bounds else models
-    document = _document(store, question, models)
+    unbound = _front(store, replace(question, bounds={}, ties=False)) if question.bounds else models
+    document = _document(store, question, [m for m in models if not m.tied])
     return page(
         request,
         "front.html",
@@ -90,6 +91,7 @@ def front(
         metrics=_metrics(question),
         ranges=_ranges(question, unbound),
         rows=[_row(m, question) for m in models[:MOST_ROWS]],
+        tied=sum(m.tied for m in models),
         left_out=max(0, len(models) - MOST_ROWS),
         document=document,
         query=str(request.url.query),
@@ -159,6 +161,7 @@ def _question(
         texts=texts,
         color=color if color in ("job", "family") else "none",
         log=scale != "linear",
+        ties=request.query_params.get("ties") == "yes",
     )
 
 
@@ -174,7 +177,8 @@ def _front(store: Store, question: Question) -> list[ModelRow]:
         return job_front(store, question.job, question.names, list(question.bounds.values()))
     if question.names[0] == question.names[1]:
         raise InvalidRequestError("The two axes of a front must differ.")
-    return store.front(question.where(), question.names, question.maximize)
+    where = question.where()
+    return store.front(where, question.names, question.maximize, ties=question.ties)
 
 
 def _metrics(question: Question) -> list[tuple[str, str]]:

@@ -183,7 +183,7 @@ if (plot) {
     slider.addEventListener("input", () => fromSlider(slider));
     slider.addEventListener("change", ask);
   }
-  for (const name of ["scale", "color"]) question[name].addEventListener("change", ask);
+  for (const name of ["scale", "color", "ties"]) question[name].addEventListener("change", ask);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
   loadOthers();

@@ -201,7 +201,9 @@ def export(page: Any, folder: Path) -> None:
     page.get_by_label("Train it first").check()
     page.get_by_role("button", name="Export").click()
     link = page.get_by_role("link", name="Download")
-    link.wait_for(timeout=300_000)
+    ended = page.locator("#exports a[download], #exports .state.failed").first
+    ended.wait_for(timeout=300_000)
+    assert page.locator("#exports .state.failed").count() == 0
     with page.expect_download() as waiting:
         link.click()
     file = folder / waiting.value.suggested_filename

@@ -132,6 +132,15 @@ def test_the_front_of_the_page_is_the_brute_force_front(client: httpx2.Client) -
     assert len(others["x"]) == len(points)
 
 
+def test_ties_are_listed_and_marked_when_asked_for(client: httpx2.Client) -> None:
+    """mobilenet_v2 (72.0 %) dominates mnasnet_a1 (71.9 %), within sqrt(2) x 0.2 points."""
+    assert "tied" not in re.sub("<[^>]*>", "", client.get("/front").text).replace("List ties", "")
+    text = client.get("/front", params={"ties": "yes"}).text
+    tied = re.findall(r'href="/models/([0-9a-f]+)">[^<]*</a> <span class="faint">tied', text)
+    assert tied == [get_published("mnasnet_a1").fingerprint]
+    assert "<strong>4</strong> models on the front; 1 more" in text
+
+
 def test_a_constraint_narrows_the_front(client: httpx2.Client) -> None:
     text = client.get("/front", params={"bound_macs": "400M", "bound_val_accuracy": "70"}).text
     names = re.findall(r'<th scope="row"><a href="/models/([0-9a-f]+)"', text)
