@@ -191,14 +191,22 @@ class Exporter:
                 said, _ = process.communicate(timeout=RENEW_EVERY_S)
                 break
             except subprocess.TimeoutExpired:
-                if not self._store.renew_export(export_id, self._worker, LEASE_S):
-                    process.kill()  # another server took it
+                renewed = self._store.renew_export(export_id, self._worker, LEASE_S)
+                if not renewed and self._is_lost(export_id):
+                    process.kill()
             if self._closed.is_set():
                 process.terminate()
         if self._closed.is_set() and process.returncode != 0:
             self._store.release_export(export_id, self._worker)
         elif process.returncode != 0:
-            self._store.end_export(export_id, message=_why(said, process.returncode))
+            why = _why(said, process.returncode)
+            self._store.end_export(export_id, worker=self._worker, message=why)
+
+    def _is_lost(self, export_id: str) -> bool:
+        """Whether another server took an export, or its job was deleted; one that is made is not
+        lost, its process only takes a while to end."""
+        row = self._store.find_export(export_id)
+        return row is None or (row.state != COMPLETED and row.worker != self._worker)
 
 
 def start_maker(store_url: str, export_id: str) -> subprocess.Popen[str]:

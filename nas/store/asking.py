@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -137,9 +138,9 @@ class Asked:
         if where.until is not None:
             found.append(of.c.created_at < where.until)
         for name, bound in where.at_most.items():
-            found.append(self.axis(name, False, of).value <= bound)
+            found.append(self.axis(name, False, of).value <= _bound(name, bound, math.floor))
         for name, bound in where.at_least.items():
-            found.append(self.axis(name, False, of).value >= bound)
+            found.append(self.axis(name, False, of).value >= _bound(name, bound, math.ceil))
         return found
 
     def _measured(self, metric: str, device: str, of: Any) -> ColumnElement[float]:
@@ -212,6 +213,11 @@ def _groups(connection: Connection, where: Filter) -> tuple[str, ...] | None:
         if found:
             break
     return tuple(sorted(found))
+
+
+def _bound(name: str, bound: float, whole: Callable[[float], int]) -> float:
+    """A bound as a column may be compared with it: costs are whole, of 64 bits."""
+    return whole(max(-(2.0**62), min(2.0**62, bound))) if name in COSTS else bound
 
 
 def _dataset(text: str, by_beginning: bool) -> ColumnElement[bool]:

@@ -93,8 +93,22 @@ class Exports(Connected):
         with self._write() as connection:
             connection.execute(update(exports).where(*mine).values(free))
 
-    def end_export(self, export_id: str, *, artifact: int | None = None, message: str = "") -> None:
-        """Say what came of an export: a file, or why there is none."""
+    def end_export(
+        self,
+        export_id: str,
+        *,
+        artifact: int | None = None,
+        message: str = "",
+        worker: str | None = None,
+    ) -> None:
+        """Say what came of an export: a file, or why there is none.
+
+        Args:
+            worker: Only if this worker has it, and it has not ended.
+        """
+        here = [exports.c.id == export_id]
+        if worker is not None:
+            here += [exports.c.worker == worker, exports.c.state == RUNNING]
         with self._write() as connection:
             ended = {
                 "state": FAILED if artifact is None else COMPLETED,
@@ -104,7 +118,7 @@ class Exports(Connected):
                 "lease_expires_at": None,
                 "ended_at": shared_now(connection),
             }
-            connection.execute(update(exports).where(exports.c.id == export_id).values(ended))
+            connection.execute(update(exports).where(*here).values(ended))
 
     def artifact(self, artifact_id: int) -> ArtifactRow | None:
         """The artifact of that id."""

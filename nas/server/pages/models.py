@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -76,8 +77,8 @@ def make_card(store: Store, name: str) -> Card:
     rows = store.models(Filter(architecture=fingerprint), "seconds", True, limit=50)
     found = store.evaluations(row.evaluation for row in rows)
     parts = parts_of(architecture)
-    published = not rows and name != fingerprint and "/" not in name
-    title = name if published else fingerprint[:12]
+    is_stored = bool(rows) or store.find_architecture(fingerprint) is not None
+    title = published_as(fingerprint) or (fingerprint[:12] if is_stored else name)
     return Card(
         name=title,
         fingerprint=fingerprint,
@@ -85,13 +86,25 @@ def make_card(store: Store, name: str) -> Card:
         costs=count(architecture),
         parts=parts,
         drawing=draw(architecture, parts, title),
-        is_stored=bool(rows) or store.find_architecture(fingerprint) is not None,
+        is_stored=is_stored,
         evaluations=[
             (found[row.evaluation], dataset_name(store, row.dataset))
             for row in rows
             if row.evaluation in found
         ],
     )
+
+
+@cache
+def _published() -> dict[str, str]:
+    from search_spaces.published import PUBLISHED
+
+    return {entry.architecture.fingerprint: entry.name for entry in PUBLISHED.values()}
+
+
+def published_as(fingerprint: str) -> str | None:
+    """What the papers call a network."""
+    return _published().get(fingerprint)
 
 
 @router.get("/models/{name}")

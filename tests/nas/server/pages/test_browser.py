@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nas.server.auth import digest_of, make_token
 from nas.server.settings import Settings
 from nas.store import Store
 from search_spaces.published import get_published
@@ -73,6 +74,27 @@ def test_axe_finds_no_fault_on_any_page(watched: Any, site: str, scheme: str) ->
     assert faults == {}
 
 
+def test_who_signs_in_goes_on_where_they_were(page: Any, tmp_path: Path) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    token = make_token()
+    url = f"sqlite:///{tmp_path}/nas.db"
+    with Store.open(url) as store:
+        store.create_token(digest_of(token), name="ann", scopes=("submit",), expires_at=None)
+    settings = Settings(store=url, artifacts=str(tmp_path / "files"), authentication=True)
+    with served(settings) as site:
+        page.goto(f"{site}/families?x=1")
+        assert Axe().run(page).response["violations"] == []
+        page.get_by_label("Token").fill("nas_wrong")
+        page.keyboard.press("Enter")
+        page.get_by_role("alert").wait_for()
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{site}/families?x=1")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/login")
+
+
 def test_every_page_fits_a_narrow_screen(watched: Any, site: str) -> None:
     watched.set_viewport_size({"width": 360, "height": 740})
     family = family_path(site, watched)
@@ -133,7 +155,7 @@ def test_the_plot_shows_the_front_the_rest_and_the_published_families(
     watched.goto(f"{site}/front?color=family")
     wait_for(lambda: "dominated" in watched.evaluate(f"({PLOT}.data || []).map((t) => t.name)"))
     names = watched.evaluate(f"{PLOT}.data.map((t) => t.name)")
-    assert any(name.endswith("(published)") for name in names)
+    assert "published families" in names
     assert any(name.startswith("family") for name in names)
     assert "no family" in names
     kind = watched.evaluate(f"{PLOT}.layout.xaxis.type")
@@ -179,7 +201,9 @@ def export(page: Any, folder: Path) -> None:
     page.get_by_label("Train it first").check()
     page.get_by_role("button", name="Export").click()
     link = page.get_by_role("link", name="Download")
-    link.wait_for(timeout=300_000)
+    ended = page.locator("#exports a[download], #exports .state.failed").first
+    ended.wait_for(timeout=300_000)
+    assert page.locator("#exports .state.failed").count() == 0
     with page.expect_download() as waiting:
         link.click()
     file = folder / waiting.value.suggested_filename
