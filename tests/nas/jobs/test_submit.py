@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,26 @@ def test_a_wrong_address_is_named_within_seconds(address: str) -> None:
     start = time.monotonic()
     with pytest.raises(ClusterError, match="http://HEAD:8265"):
         RayJobs(address)
+    assert time.monotonic() - start < 10
+
+
+@pytest.fixture(params=["hangs", "is a web server"])
+def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of something that listens, and is no dashboard."""
+    if request.param == "hangs":
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            yield f"http://127.0.0.1:{silent.getsockname()[1]}"
+        return
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_stranger_at_the_address_is_named_within_seconds(stranger: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(ClusterError, match=r"No Ray dashboard answers .* http://HEAD:8265"):
+        RayJobs(stranger)
     assert time.monotonic() - start < 10
 
 
