@@ -79,7 +79,8 @@ def submit_job(
     known_by_ray = {"ray_address": cluster.address}
     job = put_down_job(store, spec, artifacts, request_key, owner, known_by_ray)
     known = job.ray_id is not None and cluster.find(job.ray_id) is not None
-    if known or job.state != JobState.WAITING:
+    never_ran = job.state == JobState.FAILED and job.started_at is None
+    if known or not (job.state == JobState.WAITING or never_ran):
         return job  # the same request, sent again
     return _hand_over(store, cluster, job, store_argument, place)
 

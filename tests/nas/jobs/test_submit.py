@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJobs
-from nas.jobs.submit import _store_argument
-from nas.store import Store
+from nas.jobs.spec import JobSpec
+from nas.jobs.submit import Place, _store_argument, submit_job
+from nas.store import JobRow, JobState, Store
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "a-token-of-more-than-thirty-two-letters"
@@ -266,6 +267,44 @@ def test_a_stranger_at_the_address_is_named_within_seconds(stranger: str) -> Non
     with pytest.raises(ClusterError, match=r"No Ray dashboard answers .* http://HEAD:8265"):
         RayJobs(stranger)
     assert time.monotonic() - start < 10
+
+
+class Refusing:
+    """A cluster that refuses the first job."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    known: ClassVar[list[str]] = []
+    refuses: ClassVar[bool] = True
+
+    def find(self, id: str) -> str | None:
+        return id if id in self.known else None
+
+    def submit(self, entrypoint: str, *, id: str, **more: Any) -> str:
+        if self.refuses:
+            raise ClusterError("no agent is there yet")
+        self.known.append(id)
+        return id
+
+
+def test_a_request_that_the_cluster_refused_may_be_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.jobs.submit.RayJobs", Refusing)
+    spec = JobSpec.model_validate({"name": "mine"})
+    place = Place(address="http://head:8265")
+    with Store.open(f"sqlite:///{tmp_path}/nas.db") as store:
+
+        def send() -> JobRow:
+            return submit_job(store, store.url, spec, str(tmp_path), place, "key")
+
+        with pytest.raises(ClusterError, match="no agent"):
+            send()
+        monkeypatch.setattr(Refusing, "refuses", False)
+        assert send().state == JobState.WAITING
+        assert send().id == store.list_jobs()[0].id
+        assert len(store.list_jobs()) == len(Refusing.known) == 1
 
 
 def test_a_password_never_travels() -> None:
