@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from cluster.errors import ClusterError
-from cluster.executor import OnReport, Report, Result, Verdict
+from cluster.executor import LostAttempt, OnReport, Report, Result, Verdict
 
 REFILL_S = 0.05  # how long a slot that came free waits for its next task
 
@@ -24,8 +24,14 @@ class Task:
     """One submitted payload on its way to its result.
 
     Args:
-        deaths: Workers it lost since its last report.
+        deaths: Workers it lost since its last checkpoint.
+        checkpoint: How far the last one was that the work told of.
+        begins_at: Fidelity of the first report of the last attempt that reported. One that begins
+            further on than those before it shows that a checkpoint was written in between, where
+            the work doesn't tell.
+        has_reported: Whether the present attempt has.
         started: When its first attempt was handed out, by the monotonic clock.
+        attempt_started: When its present one was.
         actor: What the loop's own messages call its present worker.
     """
 
@@ -33,7 +39,11 @@ class Task:
     pickled_payload: bytes
     attempts: int = 0
     deaths: int = 0
+    checkpoint: float = 0.0
+    begins_at: float | None = None
+    has_reported: bool = False
     started: float = 0.0
+    attempt_started: float = 0.0
     seconds: float = 0.0
     last_report: Report | None = None
     stopped: bool = False
@@ -41,6 +51,36 @@ class Task:
     pickled_value: bytes | None = None
     worker: str = ""
     actor: str = ""
+    lost: tuple[LostAttempt, ...] = ()
+
+    def begin(self) -> None:
+        """Another attempt begins."""
+        self.attempts += 1
+        self.has_reported, self.worker = False, ""
+        self.attempt_started = time.monotonic()
+        self.started = self.started or self.attempt_started
+
+    def hear(self, report: Report, worker: str) -> None:
+        """Note how far the present attempt is."""
+        if not self.has_reported:
+            if self.begins_at is not None and report.fidelity > self.begins_at:
+                self.deaths = min(self.deaths, 1)  # the one that ended the attempt that wrote it
+            self.begins_at = report.fidelity
+        if report.checkpoint is not None and report.checkpoint > self.checkpoint:
+            self.deaths, self.checkpoint = 0, report.checkpoint
+        self.has_reported, self.last_report, self.worker = True, report, worker
+
+    def die(self, reason: str, is_workers_death: bool) -> None:
+        """The present attempt has lost its worker."""
+        self.deaths += is_workers_death
+        fidelity = self.last_report.fidelity if self.last_report and self.has_reported else 0.0
+        end = LostAttempt(
+            error=reason,
+            worker=self.worker,
+            fidelity=fidelity,
+            seconds=time.monotonic() - self.attempt_started,
+        )
+        self.lost = (*self.lost, end)
 
     def result(self) -> Result:
         value, error = None, self.error
@@ -58,6 +98,7 @@ class Task:
             attempts=self.attempts,
             seconds=self.seconds,
             worker=self.worker,
+            lost=self.lost,
         )
 
 
@@ -65,7 +106,7 @@ class Desk:
     """Hands tasks out by the loop's name for an attempt, and takes in how they went.
 
     A task whose worker is lost goes back to the front of the queue, until it has lost
-    `max_worker_deaths` with no report in between.
+    `max_worker_deaths` with no new checkpoint in between.
     """
 
     def __init__(self, on_report: OnReport | None = None, max_worker_deaths: int = 3) -> None:
@@ -121,8 +162,7 @@ class Desk:
             if not self._waiting:
                 return None
             task = self._running[attempt] = self._waiting.popleft()
-            task.attempts += 1
-            task.started = task.started or time.monotonic()
+            task.begin()
             return task
 
     def note_actor(self, attempt: str, actor: str) -> None:
@@ -130,9 +170,9 @@ class Desk:
 
     def report(self, attempt: str, pickled_report: bytes, worker: str) -> Verdict:
         task = self._running[attempt]
-        task.deaths, task.worker = 0, worker
         try:
-            task.last_report = report = pickle.loads(pickled_report)
+            report = pickle.loads(pickled_report)
+            task.hear(report, worker)
             verdict = self._on_report(task.key, report) if self._on_report else Verdict.CONTINUE
         except Exception:  # one task's trouble, not the loop's
             task.error, verdict = traceback.format_exc(), Verdict.STOP
@@ -151,12 +191,12 @@ class Desk:
         """Queue a task again whose worker is gone, or fail it if that happened too often."""
         with self._changed:
             task = self._running.pop(attempt)
-            task.deaths += is_workers_death
+            task.die(reason, is_workers_death)
             if task.deaths < self._max_worker_deaths:
                 self._waiting.appendleft(task)
                 self._changed.notify_all()
             else:
-                since = " with no report in between" if task.deaths > 1 else ""
+                since = " with no new checkpoint in between" if task.deaths > 1 else ""
                 count = "once" if task.deaths == 1 else f"{task.deaths} times"
                 self._finish(task, error=f"Its worker died {count}{since}; the last time: {reason}")
 

@@ -20,16 +20,36 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far one piece of work is (epochs, say), and what it measured there."""
+    """How far one piece of work is (epochs, say), and what it measured there.
+
+    Args:
+        checkpoint: How far it was when it last wrote a checkpoint, where it says so.
+    """
 
     fidelity: float
     metrics: Mapping[str, float]
+    checkpoint: float | None = None
 
 
 Work = Callable[[Any], Generator[Report, None, Any]]
 """A payload to a generator of reports, whose return value is the result. Picklable."""
 
 OnReport = Callable[[str, Report], Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostAttempt:
+    """A start of some work that ended with its worker.
+
+    Args:
+        fidelity: Of its last report.
+        seconds: Until the loss was known.
+    """
+
+    error: str
+    worker: str = ""
+    fidelity: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +62,7 @@ class Result:
         last_report: The last one heard; what work that was stopped leaves behind.
         seconds: From its first start to its end, lost attempts included.
         worker: Host and process id, where there are several.
+        lost: Those of its attempts that ended with their worker, in order.
     """
 
     key: str
@@ -52,6 +73,7 @@ class Result:
     attempts: int = 1
     seconds: float = 0.0
     worker: str = ""
+    lost: tuple[LostAttempt, ...] = ()
 
 
 class Executor(Protocol):

@@ -40,7 +40,7 @@ class RayTuneExecutor:
 
     A worker that dies is replaced and its payload started again from the beginning; what the
     work saved itself it may pick up again. A payload that lost `max_worker_deaths` workers with
-    no report in between ends with an error; the loss of a whole node isn't counted.
+    no new checkpoint in between ends with an error; the loss of a whole node isn't counted.
 
     Args:
         work: What a worker does with a payload.

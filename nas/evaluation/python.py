@@ -25,7 +25,8 @@ class PythonEvaluator:
 
     `request.architecture` is what to evaluate (`request.choices` where a trial has none). Where
     the function is a generator, it yields mappings on the way, one an epoch, and returns the
-    last one. `val_samples` and `test_samples` among the metrics are the images behind the
+    last one; `epoch` and `checkpoint` among these say how far it is, and how far its last
+    checkpoint. `val_samples` and `test_samples` among the metrics are the images behind the
     accuracies. What the function raises makes a failed trial with the error.
 
     Args:
@@ -154,8 +155,10 @@ def _listen(
     try:
         while True:
             metrics = _checked(next(running), f"{path} must yield")
+            checkpoint = metrics.pop("checkpoint", None)
             curve.append({"epoch": len(curve) + 1.0, **metrics})
-            yield Report(float(len(curve)), metrics)
+            # the function's own epoch, where it says one: it may go on from a checkpoint
+            yield Report(curve[-1]["epoch"], metrics, checkpoint)
     except StopIteration as end:
         return end.value
     finally:

@@ -97,6 +97,7 @@ class TrainingEvaluator:
         self, request: Request, architecture: Architecture, curve: list[EpochReport]
     ) -> Generator[Report, None, Outcome]:
         data = self._load()
+        checkpoints: list[int] = []
         running = train(
             architecture,
             data,
@@ -106,12 +107,14 @@ class TrainingEvaluator:
             device=self.device,
             checkpoint=f"{self.artifacts.rstrip('/')}/{_checkpoint_name(request)}",
             initial_state=self._initial_state(),
+            on_checkpoint=checkpoints.append,
         )
         try:
             while True:
                 report = next(running)
                 curve.append(report)
-                yield Report(float(report.epoch), _numbers(report))
+                last = float(checkpoints[-1]) if checkpoints else None
+                yield Report(float(report.epoch), _numbers(report), last)
         except StopIteration as end:
             trained: Trained = end.value
         finally:

@@ -96,6 +96,11 @@ def spent_budget(job: JobRow, budget: BudgetSpec) -> str | None:
     return None
 
 
+def may_not_go_on(job: JobRow, budget: BudgetSpec) -> bool:
+    """Whether a completed job is at its end: by itself, or by a budget that stands."""
+    return not is_cut_short(job) or spent_budget(job, budget) is not None
+
+
 def is_cut_short(job: JobRow) -> bool:
     """Whether a job's last end was its budget's."""
     return bool(job.attributes.get(SPENT))

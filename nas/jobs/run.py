@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
-from nas.errors import InvalidRequestError
+from nas.jobs.budget import BudgetSpec, counting, note_end
+from nas.jobs.holding import held, hurry, new_driver, open_journal, polite_kills
 from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
 from nas.jobs.scale import run_scaling
@@ -19,21 +16,24 @@ from nas.jobs.spec import ExecutionSpec
 from nas.jobs.stage import Stage
 from nas.jobs.start import JobPlan, Started
 from nas.jobs.table_plan import TablePlan
-from nas.jobs.trial_log import StoreLog
+from nas.jobs.trial_log import StoreLog, note_lost_driver
 from nas.jobs.warm_start import describe_earlier, earlier_searches
 from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
+from nas.search.progress import counts_for_budget
 from nas.search.records import trial_records
 from nas.search.samplers import make_sampler, sampler_remark
-from nas.search.samplers.contract import Problem
+from nas.search.samplers.contract import Problem, TrialState
+from nas.search.spending import BudgetSpent, Reserved
 from nas.store import JobRow, JobState, Store
+from nas.store.engine import StoreError
+from nas.store.patience import patient
 from search_spaces.membership import nearest
 from search_spaces.published import get_published
 from search_spaces.space import Choices
 
 SEARCH, SCALE = "search", "scale"
 STAGES = (SEARCH, SCALE)
-LEASE_S = 60.0
 FIRST_OF_EARLIER = 10
 """Most trials that earlier jobs choose at the start."""
 
@@ -54,10 +54,10 @@ def run_job(
         InvalidRequestError: If another live driver holds the job.
         NasError: If a stage cannot go on; the job is then failed, with the reason.
     """
-    execution = plan.spec.execution
+    store, execution = patient(store), plan.spec.execution
     if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
         execution = ExecutionSpec(executor="inline")
-    with driving(store, job, execution) as evaluations:
+    with driving(store, job, execution, plan.spec.budget) as evaluations:
         if SEARCH in stages:
             run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
@@ -70,23 +70,46 @@ def run_job(
 
 
 @contextlib.contextmanager
-def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Evaluations]:
-    """Hold a job while this process works on it, and put down how that ended."""
-    driver = f"{socket.gethostname()}:{os.getpid()}"
-    with _held(store, job, driver), _polite_kills():
+def driving(
+    store: Store, job: JobRow, execution: ExecutionSpec, budget: BudgetSpec
+) -> Iterator[Evaluations]:
+    """Hold a job while this process works on it, and put down how that ended.
+
+    The store may be away meanwhile: see `nas.store.patience`. A budget that is used up ends the
+    block as if it were done, and the job is completed with a message that names it.
+    """
+    store, driver = patient(store), new_driver()
+    with held(store, job, driver) as hold, polite_kills(store):
         try:
+            note_lost_driver(store, job.id)
             maker = _executor_maker(execution)
-            with contextlib.closing(
-                Evaluations(store, maker, owner=job.id, job=job.id)
-            ) as evaluations:
+            journal = open_journal(store, job, driver)
+            with (
+                counting(store, store.find_job(job.id), budget, reserved_by(execution)) as spending,
+                contextlib.closing(
+                    Evaluations(
+                        store, maker, owner=job.id, job=job.id, journal=journal, spending=spending
+                    )
+                ) as evaluations,
+            ):
+                store.while_away = evaluations.keep  # type: ignore[attr-defined]
                 store.set_job_state(job.id, JobState.RUNNING)
                 yield evaluations
+        except BudgetSpent as spent:
+            note_end(store, job, spent)
+            store.set_job_state(job.id, JobState.COMPLETED, str(spent))
+            return
         except KeyboardInterrupt:
+            hold.check()
             store.set_job_state(job.id, JobState.STOPPED, "stopped by the user")
             raise
         except Exception as error:
-            store.set_job_state(job.id, JobState.FAILED, str(error))
+            hold.check()
+            hurry(store)
+            with contextlib.suppress(StoreError):
+                store.set_job_state(job.id, JobState.FAILED, str(error))
             raise
+        note_end(store, job, None)
         store.set_job_state(job.id, JobState.COMPLETED)
 
 
@@ -102,7 +125,7 @@ def run_trials(
     settings = SearchSettings(
         objectives=plan.objectives,
         propose=plan.propose,
-        trials=spec.trials,
+        trials=min(spec.trials, _trials_allowed(store, job, plan)),
         reference=plan.reference,
         constraints=plan.constraints,
         reward=plan.reward if isinstance(plan, Plan) else None,
@@ -119,6 +142,27 @@ def run_trials(
         start_with,
         reporter.progress,
     )
+    if settings.trials < spec.trials:
+        evaluations.check_trials()
+
+
+def _trials_allowed(store: Store, job: JobRow, plan: JobPlan) -> int:
+    """How many trials the search may have in all, beside those of other stages."""
+    limit = plan.spec.budget.max_trials
+    if limit is None:
+        return plan.spec.search.trials
+    searched = trial_records(store.trials(job.id, origins=("search", "known")))
+    ended = sum(
+        counts_for_budget(record)
+        for record in searched
+        if record.state not in (TrialState.RUNNING, TrialState.WAITING)
+    )
+    return max(0, limit - store.count_evaluated(job.id) + ended)
+
+
+def reserved_by(execution: ExecutionSpec) -> Reserved:
+    """What a trial holds while it runs."""
+    return Reserved(cpus=execution.cpus_per_trial, gpus=execution.gpus_per_trial)
 
 
 def _start_with(plan: JobPlan, problem: Problem, reporter: Reporter) -> list[Choices]:
@@ -158,45 +202,3 @@ def _executor_maker(spec: ExecutionSpec) -> Callable[[Work, OnReport], Executor]
         )
 
     return make
-
-
-@contextlib.contextmanager
-def _held(store: Store, job: JobRow, driver: str) -> Iterator[None]:
-    """Hold a job while its driver lives: a thread renews the lease, whatever else is busy."""
-    if not store.take_job(job.id, driver, LEASE_S):
-        raise InvalidRequestError(
-            f"Job {job.name} ({job.id}) is being run by another driver. "
-            f"Wait for it, or stop it first: nas stop {job.id}."
-        )
-    end = threading.Event()
-
-    def keep() -> None:
-        while not end.wait(LEASE_S / 3):
-            store.heartbeat(job.id, driver, LEASE_S)
-
-    keeper = threading.Thread(target=keep, name="job-lease", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        end.set()
-        keeper.join(timeout=5)
-        store.release_job(job.id, driver)
-
-
-@contextlib.contextmanager
-def _polite_kills() -> Iterator[None]:
-    """Have SIGTERM end a run as Ctrl-C does, and Ctrl-C too where a shell had it ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)

@@ -16,6 +16,7 @@ class StoreLog:
 
     def __init__(self, store: Store, job: str) -> None:
         self._store, self._job = store, job
+        self._before = _counts(store, job)
 
     def started(self, records: Sequence[TrialRecord], proposals: Sequence[Proposal]) -> None:
         """Put new trials down, before anything is evaluated for them."""
@@ -47,7 +48,7 @@ class StoreLog:
                 attributes=record.attributes,
                 evaluation=_key(finished),
                 reused=finished.reused if finished else False,
-                attempts=_attempts(record.number, finished),
+                attempts=_attempts(record.number, finished, self._before.get(record.number, 0)),
             ),
         )
 
@@ -66,6 +67,7 @@ def log_study(
     rows = store.trials(job)
     there = {(row.architecture, row.origin, row.choices.get("seed")): row.number for row in rows}
     known = {row.number: row.evaluation for row in rows if row.evaluation is not None}
+    before = _counts(store, job)
     free = max(there.values(), default=-1) + 1
     numbers, new = [], []
     for choices, architecture in networks:
@@ -94,12 +96,12 @@ def log_study(
             job,
             TrialEnd(
                 number=numbers[place],
-                state=finished.status.value,
+                state="waiting" if finished.halted else finished.status.value,
                 values=None if accuracy is None else (accuracy,),
                 reason=finished.reason,
                 evaluation=_key(finished),
                 reused=finished.reused,
-                attempts=_attempts(numbers[place], finished),
+                attempts=_attempts(numbers[place], finished, before.get(numbers[place], 0)),
             ),
         )
 
@@ -114,20 +116,62 @@ def _key(finished: Finished | None) -> str | None:
     return finished.evaluation.key if finished and finished.evaluation else None
 
 
-def _attempts(number: int, finished: Finished | None) -> tuple[AttemptRow, ...]:
-    """The starts of a trial; only the last one's time and end are known to the executor."""
+def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[AttemptRow, ...]:
+    """The starts of a trial, counted on from those of earlier drivers."""
     if finished is None or finished.reused or finished.attempts == 0:
         return ()
+    reserved = finished.reserved
+    held = {"cpus": reserved.cpus, "gpus": reserved.gpus} if reserved else {}
     lost = [
-        AttemptRow(trial=number, number=n, state="failed", error="its worker died")
-        for n in range(1, finished.attempts)
+        AttemptRow(
+            trial=number,
+            number=before + n,
+            state="failed",
+            worker=attempt.worker,
+            error=attempt.error,
+            seconds=attempt.seconds,
+            fidelity=attempt.fidelity,
+            **held,
+        )
+        for n, attempt in enumerate(finished.lost, 1)
     ]
+    if len(lost) >= finished.attempts:  # the last one died, too
+        return tuple(lost)
     last = AttemptRow(
         trial=number,
-        number=finished.attempts,
-        state=finished.status.value,
+        number=before + finished.attempts,
+        state="halted" if finished.halted else finished.status.value,
+        worker=finished.worker,
+        device=finished.evaluation.device if finished.evaluation else "",
         error=finished.reason,
-        seconds=finished.seconds,
+        seconds=max(finished.seconds - sum(one.seconds for one in lost), 0.0),
         fidelity=finished.evaluation.fidelity if finished.evaluation else 0.0,
+        **held,
     )
     return (*lost, last)
+
+
+def note_lost_driver(store: Store, job: str) -> None:
+    """Put down that trials which ran when a driver died were started by it once."""
+    before = _counts(store, job)
+    running = [row.number for row in store.trials(job) if row.state == "running"]
+    store.save_attempts(
+        job,
+        [
+            AttemptRow(
+                trial=number,
+                number=before.get(number, 0) + 1,
+                state="failed",
+                error="its driver ended before it did",
+            )
+            for number in running
+        ],
+    )
+
+
+def _counts(store: Store, job: str) -> dict[int, int]:
+    """Starts that are put down already, by trial."""
+    counts: dict[int, int] = {}
+    for row in store.attempts(job):
+        counts[row.trial] = max(row.number, counts.get(row.trial, 0))
+    return counts

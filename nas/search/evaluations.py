@@ -7,85 +7,28 @@ this driver already works on is not started again; the rest goes to the executor
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import replace
+from typing import Any
 
 from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
 from nas.evaluation import work
-from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
-from nas.search.records import architecture_row, evaluation_row
-from nas.store import ArchitectureRow, EvaluationRow
-from search_spaces.architecture import Architecture
-from search_spaces.space import Option
+from nas.evaluation.contract import Outcome, Request, Status
+from nas.search.candidates import Candidate as Candidate
+from nas.search.candidates import Finished as Finished
+from nas.search.journal import Entry, Journal
+from nas.search.leases import LEASE_S, EvaluationStore, LeaseKeeper
+from nas.search.records import evaluation_row
+from nas.search.spending import Spending
+from nas.store import EvaluationRow
 
-LEASE_S = 60.0
-
-
-class EvaluationStore(Protocol):
-    """What is needed of a store: evaluations by key, and claims on keys (see `nas.store`)."""
-
-    def evaluation(self, key: str) -> EvaluationRow | None: ...
-
-    def save_evaluation(
-        self, evaluation: EvaluationRow, architecture: ArchitectureRow | None = None
-    ) -> EvaluationRow: ...
-
-    def claim(
-        self, keys: Sequence[str], owner: str, lease_s: float, job: str | None = None
-    ) -> set[str]: ...
-
-    def renew(self, owner: str, lease_s: float) -> int: ...
-
-    def release(self, keys: Sequence[str], owner: str) -> None: ...
-
-    def together(self) -> AbstractContextManager[None]: ...
-
-
+PATIENCE_S = 60.0
+"""How long trials that a spent budget halts may take to their next report."""
+HALTED = "cut off by the job's budget"
 MakeExecutor = Callable[[Work, OnReport], Executor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One thing to evaluate, and by what.
-
-    Args:
-        network: The architecture as the store keeps it, if it was made already.
-    """
-
-    key: EvaluationKey
-    evaluator: Evaluator
-    architecture: Architecture | None = None
-    choices: Mapping[str, Option] = field(default_factory=dict)
-    costs: Mapping[str, float] = field(default_factory=dict)
-    network: ArchitectureRow | None = None
-
-    def architecture_row(self) -> ArchitectureRow | None:
-        """The architecture as the store keeps it, if there is one."""
-        if self.network is None and self.architecture is not None:
-            return architecture_row(self.architecture)
-        return self.network
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A candidate's end, under the ticket that it was handed in with.
-
-    Args:
-        evaluation: The stored evaluation; None where it failed, which is not stored as one.
-        reused: It was in the store before, or computed for another ticket or job.
-    """
-
-    ticket: int
-    status: Status
-    evaluation: EvaluationRow | None = None
-    reason: str = ""
-    reused: bool = False
-    attempts: int = 0
-    seconds: float = 0.0
 
 
 class Evaluations:
@@ -94,6 +37,9 @@ class Evaluations:
     Args:
         owner: Name of this driver among those that share the store; holds its claims.
         on_report: Hears reports as (ticket, report); says whether the work goes on.
+        journal: Where results are on disk until the store has them; what earlier drivers of the
+            job left there is stored at once.
+        spending: Counts what is used of the job's budget; `collect` ends with `BudgetSpent`.
     """
 
     def __init__(
@@ -103,7 +49,12 @@ class Evaluations:
         owner: str,
         job: str | None = None,
         on_report: Callable[[int, Report], Verdict] | None = None,
+        journal: Journal | None = None,
+        spending: Spending | None = None,
     ) -> None:
+        self._spending = spending or Spending()
+        self._on_their_way: set[str] = set()
+        self._halted: set[str] = set()
         self._store, self._owner, self._job = store, owner, job
         self._hear = on_report
         self._make_executor = make_executor
@@ -112,7 +63,10 @@ class Evaluations:
         self._tickets: dict[str, list[int]] = {}
         self._elsewhere: set[str] = set()
         self._ready: list[Finished] = []
-        self._keeper = _LeaseKeeper(store, owner)
+        self._arrived: list[tuple[Result, Outcome, Entry | None]] = []
+        self._journal = journal
+        self._recovered = self._recover()
+        self._keeper = LeaseKeeper(store, owner)
 
     def listen(self, on_report: Callable[[int, Report], Verdict] | None) -> None:
         """Have another hear the reports from now on, or nobody."""
@@ -127,6 +81,12 @@ class Evaluations:
     def pending(self) -> int:
         """Candidates handed in and not yet collected."""
         return sum(len(tickets) for tickets in self._tickets.values()) + len(self._ready)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the budget of trials allows another one beside those that are pending."""
+        left = self._spending.trials_left()
+        return left is None or self.pending < left
 
     def submit(self, ticket: int, candidate: Candidate) -> None:
         """Hand in one candidate."""
@@ -152,26 +112,88 @@ class Evaluations:
         Args:
             on_end: Hears each end within the transaction that writes its evaluation, so that
                 both are stored or none is.
+
+        Raises:
+            BudgetSpent: If time or hours are used up; what runs is halted at its next report.
         """
+        spent = self._spending.spent()
+        if spent is not None:
+            self._wind_down(on_end)
+            raise spent
+        return self._collect(timeout_s, on_end)
+
+    def check_trials(self) -> None:
+        """End the job if its budget of trials is used up and nothing is pending."""
+        spent = None if self.pending else self._spending.trials_spent()
+        if spent is not None:
+            raise spent
+
+    def _collect(
+        self, timeout_s: float, on_end: Callable[[Finished], None] | None
+    ) -> list[Finished]:
         finished, self._ready = self._ready, []
         if not finished:
             finished = self._look_elsewhere()
-        results = [] if finished else self._running().collect(timeout_s)
-        if finished or results:
+        if not (finished or self._arrived):
+            self._gather(timeout_s)
+        arrived, self._arrived = self._arrived, []
+        if finished or arrived:
             with self._store.together():
-                for result in results:
-                    finished += self._finish(result)
+                for each in arrived:
+                    finished += self._finish(*each)
                 for end in finished if on_end else ():
                     on_end(end)  # type: ignore[misc]
+            if self._journal is not None:
+                self._journal.settle(result.key for result, _, _ in arrived)
         elif self._elsewhere and not self._started():
             time.sleep(min(timeout_s, 0.5))
         return finished
+
+    def _wind_down(self, on_end: Callable[[Finished], None] | None) -> None:
+        """Wait a while for what has reported before to be halted, with its checkpoint; give up
+        the rest."""
+        give_up = time.monotonic() + PATIENCE_S
+        while (self._on_their_way or self._arrived) and time.monotonic() < give_up:
+            self._collect(1.0, on_end)
+        with self._store.together():
+            for key in list(self._tickets):
+                for end in self._halt(key, self._spending.seconds_of(key)):
+                    if on_end is not None:
+                        on_end(end)
+
+    def _halt(self, key: str, seconds: float, **how: Any) -> list[Finished]:
+        """The tickets of work that was cut off by the budget, after so long on a worker."""
+        if key not in self._elsewhere:
+            self._store.release([key], self._owner)
+        self._elsewhere.discard(key)
+        del self._candidates[key]
+        first, *others = self._tickets.pop(key)
+        end = Finished(
+            ticket=first,
+            status=Status.PRUNED,
+            reason=HALTED,
+            halted=True,
+            attempts=how.pop("attempts", int(seconds > 0)),
+            seconds=seconds,
+            reserved=self._spending.reserved,
+            **how,
+        )
+        return [end, *(replace(end, ticket=ticket, attempts=0) for ticket in others)]
+
+    def keep(self) -> None:
+        """Take in what has ended, to memory and disk; for while the store is away."""
+        if self._executor is not None:
+            self._gather(0.0)
+        if self._journal is not None:
+            self._journal.force()
 
     def close(self) -> None:
         """Give up what runs; its claims are free at once."""
         self._keeper.close()
         if self._executor is not None:
             self._executor.close()
+        if self._journal is not None:
+            self._journal.close()
         held = [key for key in self._tickets if key not in self._elsewhere]
         self._store.release(held, self._owner)
         self._tickets.clear()
@@ -180,6 +202,37 @@ class Evaluations:
         if self._executor is None:  # a run that finds everything stored starts no cluster
             self._executor = self._make_executor(work, self._on_report)
         return self._executor
+
+    def _recover(self) -> dict[str, Entry]:
+        """Store what earlier drivers had in their journals when they died."""
+        if self._journal is None:
+            return {}
+        entries = self._journal.recover()
+        for entry in entries:
+            self._store.save_evaluation(entry.evaluation, entry.architecture)
+        self._journal.forget()
+        return {entry.evaluation.key: entry for entry in entries}
+
+    def _gather(self, timeout_s: float) -> None:
+        """Take results in, each on disk before anything is done with it."""
+        for result in self._running().collect(timeout_s):
+            outcome, entry = _outcome(result), None
+            self._spending.end(result.key, result.seconds)
+            self._on_their_way.discard(result.key)
+            if result.stopped and result.key in self._halted:
+                self._arrived.append((result, outcome, None))
+                continue
+            if outcome.status is not Status.FAILED:
+                candidate = self._candidates[result.key]
+                entry = Entry(
+                    evaluation=evaluation_row(candidate, outcome, candidate.costs, self._job),
+                    architecture=candidate.architecture_row(),
+                    attempts=result.attempts,
+                    seconds=result.seconds,
+                )
+                if self._journal is not None:
+                    self._journal.append(entry)
+            self._arrived.append((result, outcome, entry))
 
     def _started(self) -> bool:
         return len(self._tickets) > len(self._elsewhere)
@@ -192,9 +245,15 @@ class Evaluations:
             choices=candidate.choices,
             seed=candidate.key.seed,
         )
-        self._running().submit(key, (candidate.evaluator, [request]))
+        executor = self._running()
+        self._spending.begin(key, executor.slots)
+        executor.submit(key, (candidate.evaluator, [request]))
 
     def _on_report(self, key: str, report: Report) -> Verdict:
+        self._on_their_way.add(key)
+        if self._spending.spent() is not None:
+            self._halted.add(key)
+            return Verdict.STOP
         hear = self._hear
         if hear is None:
             return Verdict.CONTINUE
@@ -224,6 +283,15 @@ class Evaluations:
         if stored is not None:
             if claimed:
                 self._store.release([key], self._owner)
+            known = self._recovered.pop(key, None)
+            if known is not None:  # ours, by an earlier driver that could not put its trial down
+                return self._answer(
+                    key,
+                    stored,
+                    attempts=known.attempts,
+                    seconds=known.seconds,
+                    reserved=self._spending.reserved,
+                )
             return self._answer(key, stored, reused=True)
         if claimed:
             self._start(key)
@@ -234,16 +302,21 @@ class Evaluations:
         ours = self._hear is not None and stored.job == self._job
         return stored.status != Status.PRUNED or ours
 
-    def _finish(self, result: Result) -> list[Finished]:
-        outcome = _outcome(result)
-        candidate = self._candidates[result.key]
-        if outcome.status is not Status.FAILED:
-            row = evaluation_row(candidate, outcome, candidate.costs, self._job)
-            stored = self._store.save_evaluation(
-                row, candidate.architecture_row()
-            )  # ends the claim
+    def _finish(self, result: Result, outcome: Outcome, entry: Entry | None) -> list[Finished]:
+        if result.stopped and result.key in self._halted:
+            self._halted.discard(result.key)
+            how = {"attempts": result.attempts, "worker": result.worker, "lost": result.lost}
+            return self._halt(result.key, result.seconds, **how)
+        if entry is not None:  # to save it ends the claim
+            stored = self._store.save_evaluation(entry.evaluation, entry.architecture)
             return self._answer(
-                result.key, stored, attempts=result.attempts, seconds=stored.seconds
+                result.key,
+                stored,
+                attempts=result.attempts,
+                seconds=result.seconds,
+                worker=result.worker,
+                lost=result.lost,
+                reserved=self._spending.reserved,
             )
         self._store.release([result.key], self._owner)
         del self._candidates[result.key]
@@ -254,23 +327,20 @@ class Evaluations:
                 reason=outcome.reason,
                 attempts=result.attempts,
                 seconds=result.seconds,
+                worker=result.worker,
+                lost=result.lost,
+                reserved=self._spending.reserved,
             )
             for ticket in self._tickets.pop(result.key)
         ]
 
-    def _answer(
-        self,
-        key: str,
-        stored: EvaluationRow,
-        *,
-        reused: bool = False,
-        attempts: int = 0,
-        seconds: float = 0.0,
-    ) -> list[Finished]:
+    def _answer(self, key: str, stored: EvaluationRow, **how: Any) -> list[Finished]:
         del self._candidates[key]
         first, *others = self._tickets.pop(key)
-        own = _finished(first, stored, reused=reused, attempts=attempts, seconds=seconds)
-        return [own, *(_finished(ticket, stored, reused=True) for ticket in others)]
+        return [
+            _finished(first, stored, **how),
+            *(_finished(ticket, stored, reused=True) for ticket in others),
+        ]
 
 
 def evaluate_all(
@@ -282,40 +352,35 @@ def evaluate_all(
 
     Args:
         on_end: Hears each end as it comes, with its place in the list.
+
+    Raises:
+        BudgetSpent: If the job's budget is used up before the list is at its end.
     """
     answers: dict[int, Finished] = {}
-    waiting = iter(enumerate(candidates))
-    exhausted = False
-    while not exhausted or evaluations.pending:
-        while not exhausted and evaluations.pending < 2 * evaluations.slots:
-            place, candidate = next(waiting, (None, None))
-            if place is None or candidate is None:
-                exhausted = True
-            else:
-                evaluations.submit(place, candidate)
-        for finished in evaluations.collect(
-            on_end=lambda end: on_end(end.ticket, end) if on_end else None
-        ):
+
+    def hear(end: Finished) -> None:
+        if on_end is not None:
+            on_end(end.ticket, end)
+
+    waiting = deque(enumerate(candidates))
+    while waiting or evaluations.pending:
+        while waiting and evaluations.pending < 2 * evaluations.slots:
+            if not evaluations.has_room:
+                evaluations.check_trials()
+                break
+            evaluations.submit(*waiting.popleft())
+        for finished in evaluations.collect(on_end=hear):
             answers[finished.ticket] = finished
     return [answers[i] for i in range(len(candidates))]
 
 
-def _finished(
-    ticket: int,
-    stored: EvaluationRow,
-    *,
-    reused: bool = False,
-    attempts: int = 0,
-    seconds: float = 0.0,
-) -> Finished:
+def _finished(ticket: int, stored: EvaluationRow, **how: Any) -> Finished:
     return Finished(
         ticket=ticket,
         status=Status(stored.status),
         evaluation=stored,
         reason=stored.reason,
-        reused=reused,
-        attempts=attempts,
-        seconds=seconds,
+        **how,
     )
 
 
@@ -335,21 +400,3 @@ def _outcome(result: Result) -> Outcome:
         return Outcome(key=result.key, status=Status.FAILED, reason=result.error)
     outcome: Outcome = result.value[0]
     return outcome
-
-
-class _LeaseKeeper:
-    """Renews this driver's claims while it lives, whatever its main thread is busy with."""
-
-    def __init__(self, store: EvaluationStore, owner: str) -> None:
-        self._store, self._owner = store, owner
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._end.set()
-        self._thread.join(timeout=5)
-
-    def _keep(self) -> None:
-        while not self._end.wait(LEASE_S / 3):
-            self._store.renew(self._owner, LEASE_S)

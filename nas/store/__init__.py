@@ -11,6 +11,7 @@ from nas.store.rows import (
     DatasetRow,
     DeviceRow,
     EvaluationRow,
+    ExportRow,
     FamilyRow,
     JobRow,
     JobState,
@@ -18,6 +19,7 @@ from nas.store.rows import (
     MemberRow,
     NewTrial,
     RecipeRow,
+    TokenRow,
     TrialEnd,
     TrialRow,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "DatasetRow",
     "DeviceRow",
     "EvaluationRow",
+    "ExportRow",
     "FamilyRow",
     "Filter",
     "JobRow",
@@ -44,6 +47,7 @@ __all__ = [
     "NewTrial",
     "RecipeRow",
     "Store",
+    "TokenRow",
     "TrialEnd",
     "TrialRow",
 ]

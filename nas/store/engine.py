@@ -12,10 +12,21 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Engine,
+    bindparam,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from nas.errors import InvalidRequestError, NasError
@@ -135,6 +146,17 @@ def version_of(connection: Connection) -> str | None:
     return str(version) if version is not None else None
 
 
+def check_version(connection: Connection, shown: str) -> None:
+    """Raise if the tables are not of this package's version (any more)."""
+    version = version_of(connection)
+    if version != REVISIONS[-1]:
+        raise InvalidRequestError(
+            f"The store {shown} was brought to another version (its tables are {version!r}, this "
+            f"package has {REVISIONS[-1]!r}) while this process used it; "
+            f"update this package and go on with nas resume."
+        )
+
+
 def _make_engine(url: URL) -> Engine:
     options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
     if url.get_backend_name() == "sqlite":
@@ -219,7 +241,27 @@ def _prepare(engine: Engine, shown: str, create: bool, upgrade: bool) -> None:
     with for_writing(engine).begin() as connection:
         if not sqlite:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
-        migrate(connection, version_of(connection))
+        found = version_of(connection)
+        if found not in (None, REVISIONS[-1]):
+            _check_nobody_writes(connection, shown)
+        migrate(connection, found)
+
+
+def _check_nobody_writes(connection: Connection, shown: str) -> None:
+    """Refuse to change tables under a living driver; none can begin until this is over."""
+    now: Any = datetime.now(UTC).replace(tzinfo=None)
+    if not is_sqlite(connection):
+        connection.execute(text("LOCK TABLE jobs IN EXCLUSIVE MODE"))
+        now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    # in words that fit every version of the tables
+    held = text("SELECT name, id FROM jobs WHERE lease_expires_at > :now ORDER BY created_at")
+    held = held.bindparams(bindparam("now", now, DateTime(timezone=not is_sqlite(connection))))
+    names = [f"{name} ({job})" for name, job in connection.execute(held)]
+    if names:
+        raise InvalidRequestError(
+            f"The store {shown} can't be upgraded while drivers of an older package write to it: "
+            f"{', '.join(names)}. Stop them (nas stop JOB) or wait until they end."
+        )
 
 
 def _table_names(connection: Connection) -> set[str]:

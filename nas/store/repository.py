@@ -6,17 +6,19 @@ from types import TracebackType
 from typing import Self
 
 from nas.store.claims import Claims
-from nas.store.engine import open_engine
+from nas.store.engine import check_version, open_engine
 from nas.store.evaluations import Evaluations
+from nas.store.exports import Exports
 from nas.store.families import Families
 from nas.store.jobs import Jobs
 from nas.store.models import Models
 from nas.store.records import Records
+from nas.store.tokens import Tokens
 from nas.store.trials import Trials
 from nas.store.usage import Usages
 
 
-class Store(Jobs, Trials, Evaluations, Claims, Models, Families, Records, Usages):
+class Store(Jobs, Trials, Evaluations, Claims, Models, Families, Records, Usages, Tokens, Exports):
     """A database of jobs, trials, evaluations and what came of them.
 
     Every method that writes is one transaction: after it returns, what it wrote survives the
@@ -47,6 +49,15 @@ class Store(Jobs, Trials, Evaluations, Claims, Models, Families, Records, Usages
             InvalidRequestError: If the URL can't be read or reached, or holds something else.
         """
         return cls(open_engine(url, create=create, upgrade=upgrade))
+
+    def check_version(self) -> None:
+        """Raise if somebody brought the tables to another version since this was opened.
+
+        Raises:
+            InvalidRequestError: Then; what is written now could be lost or wrong.
+        """
+        with self._read() as connection:
+            check_version(connection, self.url)
 
     def close(self) -> None:
         """Close every connection; may be called twice."""

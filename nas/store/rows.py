@@ -357,3 +357,48 @@ class DeviceRow:
     memory_bytes: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A token for a server, without the token itself.
+
+    Args:
+        digest: Its SHA-256.
+        scopes: Of 'read', 'submit', 'admin'.
+    """
+
+    id: str
+    digest: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRow:
+    """A file that somebody asked for.
+
+    Args:
+        id: The same for whoever asks for the same.
+        job: Whose data and recipe it goes by.
+        trains: Whether it is trained first where there are no weights.
+        state: 'waiting', 'running', 'completed', 'failed'; with its `message`.
+        artifact: Id of the file, once it is there.
+    """
+
+    id: str
+    job: str
+    architecture: str
+    format: str
+    trains: bool
+    owner: str
+    state: str = "waiting"
+    message: str = ""
+    worker: str | None = None
+    lease_expires_at: datetime | None = None
+    artifact: int | None = None
+    created_at: datetime | None = None
+    ended_at: datetime | None = None

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from nas.store.columns import Counter, Document, Number, UtcTime, Whole, Words
 
-REVISIONS = ("0001", "0006")
+REVISIONS = ("0001", "0003", "0006")
 VERSION_TABLE = "nas_store_version"  # Alembic's usual name may be taken, by Optuna's tables say
 
 metadata = MetaData(
@@ -291,4 +291,39 @@ claims = Table(
     _needed("claimed_at", UtcTime),
     _needed("expires_at", UtcTime),
     Index(None, "owner"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Words, primary_key=True),
+    _needed("digest", Words),
+    _needed("name", Words),
+    _needed("scopes", Document),
+    _needed("created_at", UtcTime),
+    _optional("expires_at", UtcTime),
+    _optional("revoked_at", UtcTime),
+    UniqueConstraint("digest"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", Words, primary_key=True),
+    _refers("job", Words, "jobs.id", "CASCADE", nullable=False),
+    _refers("architecture", Words, "architectures.fingerprint", "RESTRICT", nullable=False),
+    _needed("format", Words),
+    _needed("trains", Boolean),
+    _needed("owner", Words),
+    _needed("state", Words),
+    _needed("message", Words),
+    _optional("worker", Words),
+    _optional("lease_expires_at", UtcTime),
+    _refers("artifact", Counter, "artifacts.id", "SET NULL"),
+    _needed("created_at", UtcTime),
+    _optional("ended_at", UtcTime),
+    Index(None, "job"),
+    Index(None, "architecture"),
+    Index(None, "artifact"),
+    Index(None, "state", "created_at"),
 )

@@ -20,12 +20,13 @@ class Trials(Connected):
     """The part of the store about trials."""
 
     def add_trials(self, job_id: str, rows: Sequence[NewTrial]) -> None:
-        """Put down trials, and the networks that they are about, in one transaction."""
+        """Put down trials, and the networks that they are about, in one transaction; those that
+        are there stay as they are."""
         if not rows:
             return
         with self._write() as connection:
             save_architectures(connection, [row.architecture for row in rows if row.architecture])
-            connection.execute(trials.insert(), [_new_columns(job_id, row) for row in rows])
+            insert_new(connection, trials, [_new_columns(job_id, row) for row in rows])
 
     def start_trials(self, job_id: str, wanted: Sequence[int]) -> None:
         """Say that trials run from now on."""
@@ -47,8 +48,8 @@ class Trials(Connected):
             save_evaluations(
                 connection, [e.evaluation for e in ends if isinstance(e.evaluation, EvaluationRow)]
             )
+            measured = _new_measurements(connection, job_id, ends)
             connection.execute(_FINISH, [_end_parameters(job_id, end) for end in ends])
-            measured = [columns_of(row, "id") for end in ends for row in end.measurements]
             if measured:
                 connection.execute(measurements.insert(), measured)
             _save_attempts(connection, job_id, [row for end in ends for row in end.attempts])
@@ -111,6 +112,22 @@ def _end_parameters(job_id: str, end: TrialEnd) -> dict[str, Any]:
         "_reused": end.reused,
         "_ended_at": now() if end.state in ENDED else None,
     }
+
+
+def _new_measurements(
+    connection: Connection, job_id: str, ends: Sequence[TrialEnd]
+) -> list[dict[str, Any]]:
+    """Those of trials that have not ended; the same end written twice is written once."""
+    wanted = [end.number for end in ends if end.measurements]
+    if not wanted:
+        return []
+    over = select(trials.c.number).where(
+        trials.c.job == job_id, trials.c.number.in_(wanted), trials.c.state.in_(ENDED)
+    )
+    ended = set(connection.execute(over).scalars())
+    return [
+        columns_of(row, "id") for end in ends if end.number not in ended for row in end.measurements
+    ]
 
 
 def _new_columns(job_id: str, row: NewTrial) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,6 +77,7 @@ def train(
     device: str | None = None,
     checkpoint: str | Path | None = None,
     initial_state: Mapping[str, Tensor] | None = None,
+    on_checkpoint: Callable[[int], None] | None = None,
 ) -> Generator[EpochReport, None, Trained]:
     """Train a network, reporting each epoch. Equal seeds give equal weights on a CPU.
 
@@ -87,6 +88,7 @@ def train(
             ten seconds, and read back at the start. On a CPU a resumed training gives the same
             weights as one in a single piece.
         initial_state: Weights to start from; those whose name and shape fit are taken.
+        on_checkpoint: Told the epoch of each checkpoint, when it is written.
 
     Raises:
         TrainingInfeasible: For a NaN loss, out of memory, or the recipe's time limit.
@@ -111,6 +113,8 @@ def train(
         if checkpoint is not None and is_due:
             write_checkpoint(checkpoint, run.signature, run.state())
             written = time.monotonic()
+            if on_checkpoint is not None:
+                on_checkpoint(len(run.curve))
         try:
             yield run.curve[-1]
         except GeneratorExit:  # stopped early: whoever goes on later starts from here

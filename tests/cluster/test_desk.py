@@ -7,8 +7,6 @@ import pytest
 from cluster.desk import ClosingError, Desk
 from cluster.executor import Report, Verdict
 
-REPORT = pickle.dumps(Report(1.0, {"loss": 0.5}))
-
 
 def make_desk(*keys: str, max_worker_deaths: int = 3) -> Desk:
     desk = Desk(max_worker_deaths=max_worker_deaths)
@@ -29,20 +27,51 @@ def test_a_lost_task_is_next_in_the_queue() -> None:
     assert [hand_out(desk, "3"), hand_out(desk, "4")] == ["a", "c"]
 
 
-def test_a_report_starts_the_count_of_deaths_again() -> None:
+def report(fidelity: float, checkpoint: float | None = None) -> bytes:
+    return pickle.dumps(Report(fidelity, {}, checkpoint))
+
+
+def test_a_new_checkpoint_starts_the_count_of_deaths_again() -> None:
     desk = make_desk("a", max_worker_deaths=2)
-    for attempt in ("1", "2", "3", "4"):
-        assert hand_out(desk, attempt) == "a"
-        assert desk.report(attempt, REPORT, "host:1") is Verdict.CONTINUE
-        desk.lose(attempt, "shot")
+    for attempt in range(1, 6):  # each goes on two epochs after the one before it began
+        assert hand_out(desk, str(attempt)) == "a"
+        for epoch in (2 * attempt - 1, 2 * attempt):
+            heard = desk.report(str(attempt), report(epoch, checkpoint=epoch), "host:1")
+            assert heard is Verdict.CONTINUE
+        desk.lose(str(attempt), "shot")
         assert desk.collect(timeout_s=0) == []
-    assert hand_out(desk, "5") == "a"
-    desk.lose("5", "shot in the back")
+    assert hand_out(desk, "last") == "a"
+    desk.report("last", report(11, checkpoint=10), "host:1")  # as far as the one before
+    desk.lose("last", "shot in the back")
     (result,) = desk.collect(timeout_s=0)
-    assert result.attempts == 5
-    assert "died 2 times with no report in between; the last time: shot in the back" in str(
+    assert "died 2 times with no new checkpoint in between; the last time: shot in the back" in str(
         result.error
     )
+    assert result.attempts == 6
+    assert [(lost.error, lost.worker, lost.fidelity) for lost in result.lost] == [
+        *(("shot", "host:1", 2.0 * attempt) for attempt in range(1, 6)),
+        ("shot in the back", "host:1", 11.0),
+    ]
+
+
+def test_work_that_goes_on_further_along_has_checkpoints_though_it_does_not_say_so() -> None:
+    desk = make_desk("a")
+    for attempt in range(1, 9):
+        assert hand_out(desk, str(attempt)) == "a"
+        desk.report(str(attempt), report(attempt), "host:1")
+        desk.lose(str(attempt), "shot")
+    assert desk.collect(timeout_s=0) == []
+
+
+def test_reports_without_a_checkpoint_do_not_start_the_count_again() -> None:
+    desk = make_desk("a", max_worker_deaths=3)
+    for attempt in ("1", "2", "3"):
+        assert hand_out(desk, attempt) == "a"
+        for epoch in (1, 2, 3):
+            desk.report(attempt, report(epoch), "host:1")
+        desk.lose(attempt, "shot")
+    (result,) = desk.collect(timeout_s=0)
+    assert "died 3 times with no new checkpoint" in str(result.error)
 
 
 def test_lost_nodes_are_not_the_tasks_fault() -> None:

@@ -79,7 +79,9 @@ class TestRayTuneExecutor(ExecutorContract):
         results = collect_all(executor, 4)
         assert [results[f"{number}"].value for number in range(3)] == [0, 2, 4]
         assert results["deadly"].attempts >= 3
-        assert "worker died 3 times with no report in between" in (results["deadly"].error or "")
+        assert "worker died 3 times with no new checkpoint in between" in (
+            results["deadly"].error or ""
+        )
 
     def test_a_worker_killed_while_it_idles_harms_nothing(self, executor: Executor) -> None:
         executor.submit("before", ("describe yourself",))

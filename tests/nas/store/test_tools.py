@@ -14,6 +14,7 @@ from nas.store import (
     AttemptRow,
     DatasetRow,
     DeviceRow,
+    ExportRow,
     JobState,
     MeasurementRow,
     MemberRow,
@@ -21,7 +22,7 @@ from nas.store import (
     Store,
     TrialEnd,
 )
-from nas.store.schema import metadata
+from nas.store.schema import REVISIONS, metadata
 from nas.store.tools import check, copy, gc, upgrade
 from tests.nas.store.build import architecture_row, evaluation_row, new_trial
 
@@ -80,6 +81,17 @@ def fill(store, location, state=JobState.COMPLETED):
     )
     store.add_measurements(
         [MeasurementRow(metric="latency_ms", value=2.5, artifact=weights.id, device="cpu0")]
+    )
+    store.create_token("ab" * 32, name="ada", scopes=("read",))
+    store.ask_export(
+        ExportRow(
+            id="e1",
+            job=job,
+            architecture=architecture_row(5).fingerprint,
+            format="onnx",
+            trains=False,
+            owner="ada",
+        )
     )
     store.claim(["old"], "gone", -1)
     store.claim(["new"], "here", 600)
@@ -229,7 +241,7 @@ def test_a_garbage_collection_that_was_cut_short_is_finished_by_the_next(store, 
 
 
 def test_an_upgrade_of_a_store_that_is_new_enough_changes_nothing(any_url):
-    assert upgrade(any_url) == upgrade(any_url) == "0001"
+    assert upgrade(any_url) == upgrade(any_url) == REVISIONS[-1]
 
 
 def test_an_upgrade_makes_no_store(tmp_path):

@@ -1,0 +1,129 @@
+"""What a driver does to be a good one: hold its job, keep a journal, end politely."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from nas.errors import InvalidRequestError, NasError
+from nas.search.journal import Journal
+from nas.store import JobRow, Store
+
+LEASE_S = 60.0
+HURRY_S = 10.0
+"""How long a store that is away is waited for by a driver that is on its way out."""
+JOURNALS = "journals"
+"""Folder of the artifact location, with a folder a job."""
+
+
+class Hold:
+    """A driver's hold on its job, which it may lose."""
+
+    def __init__(self) -> None:
+        self.lost = ""
+
+    def check(self) -> None:
+        """Raise if the job, or the store, is no longer this driver's to write to."""
+        if self.lost:
+            raise NasError(self.lost)
+
+
+def new_driver() -> str:
+    """A name that no other driver has."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+@contextlib.contextmanager
+def held(store: Store, job: JobRow, driver: str) -> Iterator[Hold]:
+    """Hold a job while its driver lives: a thread renews the lease, whatever else is busy.
+
+    A driver whose lease ran out and whose job another took is interrupted, and so is one whose
+    store was brought to another version.
+    """
+    if not store.take_job(job.id, driver, LEASE_S):
+        raise InvalidRequestError(
+            f"Job {job.name} ({job.id}) is being run by another driver. "
+            f"Wait for it, or stop it first: nas stop {job.id}."
+        )
+    end, hold = threading.Event(), Hold()
+    in_main = threading.current_thread() is threading.main_thread()
+
+    def keep() -> None:
+        while not end.wait(LEASE_S / 3):
+            hold.lost = _renew(store, job, driver)
+            if hold.lost:
+                if in_main and not end.is_set():
+                    _thread.interrupt_main()
+                return
+
+    keeper = threading.Thread(target=keep, name="job-lease", daemon=True)
+    keeper.start()
+    try:
+        yield hold
+    finally:
+        end.set()
+        keeper.join(timeout=5)
+        with contextlib.suppress(NasError):  # it runs out by itself
+            store.release_job(job.id, driver)
+
+
+def _renew(store: Store, job: JobRow, driver: str) -> str:
+    """Renew the lease; returns why that is no use any more."""
+    try:
+        store.check_version()
+        if store.heartbeat(job.id, driver, LEASE_S):
+            return ""
+    except InvalidRequestError as error:
+        return str(error)
+    except NasError:  # away for very long; the main thread says so
+        return ""
+    return (
+        f"Job {job.name} ({job.id}) was taken over by another driver while this one could not "
+        f"renew its lease; this one ends. Results that it had are in its journal."
+    )
+
+
+@contextlib.contextmanager
+def polite_kills(store: Store) -> Iterator[None]:
+    """Have SIGTERM end a run as Ctrl-C does, and Ctrl-C too where a shell had it ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        hurry(store)
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def hurry(store: Store) -> None:
+    """From now on a store that is away is not waited for long."""
+    store.patience_s = HURRY_S  # type: ignore[attr-defined]
+
+
+def open_journal(store: Store, job: JobRow, driver: str) -> Journal | None:
+    """The driver's journal: beside the artifacts where these are a folder, so that another node
+    finds it; else on this machine, which the job's row then names."""
+    artifacts = str(job.attributes.get("artifacts", ""))
+    if not artifacts:
+        return None
+    folder = Path(artifacts) / JOURNALS / job.id
+    if "://" in artifacts:
+        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+        folder = Path(state).expanduser() / "nas-scale" / JOURNALS / job.id
+        where = {"host": socket.gethostname(), "folder": str(folder)}
+        store.update_job(job.id, attributes={"journal": where})
+    return Journal(folder, driver.replace(":", "-"))

@@ -1,0 +1,44 @@
+"""The server: routers, and what stands in front of every one of them."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from nas import __version__
+from nas.server import operations, pages
+from nas.server.api import routers
+from nas.server.auth import FailedTries
+from nas.server.errors import add_handlers
+from nas.server.guard import Guard
+from nas.server.settings import Settings
+from nas.store import Store
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole server over one store.
+
+    `app.state` holds `settings`, `store` and `failed_tries`, for every route to use.
+
+    Raises:
+        InvalidRequestError: If the store can't be opened.
+    """
+    app = FastAPI(
+        title="nas-scale",
+        version=__version__,
+        docs_url=None,  # both take their scripts from a third party
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.settings = settings
+    app.state.store = Store.open(settings.store, create=True)
+    limits = settings.limits
+    app.state.failed_tries = FailedTries(limits.failed_tries, limits.failed_window_s)
+    add_handlers(app)
+    for router in routers():
+        app.include_router(router, prefix="/v1")
+    app.include_router(operations.router)
+    app.include_router(pages.router)
+    operations.install(app)
+    pages.install(app)
+    app.add_middleware(Guard, settings=settings)
+    return app

@@ -1,0 +1,61 @@
+"""Listening: a socket, and uvicorn behind it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from nas.errors import NasError
+from nas.server.app import create_app
+from nas.server.settings import Settings
+
+
+def listen(settings: Settings, listening: Callable[[str], None]) -> None:
+    """Serve until it is told to end.
+
+    Args:
+        listening: Told the URL once the socket is there.
+
+    Raises:
+        NasError: If the address can't be had.
+    """
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=10,
+        limit_concurrency=1_000,
+    )
+    with make_socket(settings.host, settings.port) as bound:
+        listening(url_of(bound))
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def make_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address.
+
+    Raises:
+        NasError: If it is taken, or not this machine's.
+    """
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = infos[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(1_024)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NasError(f"Can't listen on {host} port {port}: {reason.lower()}.") from None
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """Where a socket listens, as a URL."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
