@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import ray
@@ -108,6 +109,43 @@ def count_slots(needs: Mapping[str, float]) -> int:
             "ask for less or add nodes."
         )
     return slots
+
+
+def wait_for_slots(needs: Mapping[str, float], wait_s: float, say: Callable[[str], None]) -> int:
+    """`count_slots`, once Ray has nodes for at least one task; an autoscaler is asked for them.
+
+    Args:
+        say: Told what is waited for, when the waiting begins.
+
+    Raises:
+        ClusterError: If there is still none after `wait_s`.
+    """
+    give_up, asked = time.monotonic() + wait_s, False
+    try:
+        while True:
+            try:
+                return count_slots(needs)
+            except ClusterError as error:
+                left_s = give_up - time.monotonic()
+                if left_s <= 0:
+                    waited = f" Waited {wait_s:g} s for it." if wait_s else ""
+                    raise ClusterError(f"{error}{waited}") from None
+                if not asked:
+                    say(f"waits up to {wait_s:g} s for a node: {error}")
+                    asked = True
+                    _ask_autoscaler([dict(needs)])
+                time.sleep(min(1.0, left_s))
+    finally:
+        if asked:
+            _ask_autoscaler([])
+
+
+def _ask_autoscaler(bundles: list[dict[str, float]]) -> None:
+    """Say what should be there; a Ray without an autoscaler takes no notice."""
+    from ray.autoscaler.sdk import request_resources
+
+    with contextlib.suppress(Exception):
+        request_resources(bundles=bundles)
 
 
 def _amounts(resources: Mapping[str, float]) -> str:

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ray.tune.search import Searcher
 
 from cluster.desk import ClosingError, Desk
 from cluster.executor import OnReport, Report, Result, Verdict, Work
-from cluster.ray_runtime import count_slots, enter_ray
+from cluster.ray_runtime import enter_ray, wait_for_slots
 
 # Ray says the second while it doesn't know yet that the node is gone.
 WORDS_OF_A_LOST_NODE = ("its node has died", "temporarily unavailable")
@@ -50,6 +50,8 @@ class RayTuneExecutor:
         gpus_per_task: GPUs, or the share of one, that a payload reserves.
         memory_bytes: Memory that a payload reserves; nobody enforces it.
         address: HOST:PORT of a Ray head, or `auto`.
+        wait_s: How long a Ray that is there may take to have what one payload needs.
+        on_wait: Told so, when it is waited for.
 
     Raises:
         ClusterError: If Ray can't be reached or lacks what one payload needs.
@@ -66,6 +68,8 @@ class RayTuneExecutor:
         memory_bytes: int | None = None,
         max_worker_deaths: int = 3,
         address: str | None = None,
+        wait_s: float = 0.0,
+        on_wait: Callable[[str], None] = print,
     ) -> None:
         needs = {"CPU": cpus_per_task, "GPU": gpus_per_task, "memory": memory_bytes or 0}
         needs = {name: amount for name, amount in needs.items() if amount}
@@ -74,7 +78,9 @@ class RayTuneExecutor:
         self._entered = False
         try:
             self._entered = enter_ray(address, self._folder, (slots or 0) * cpus_per_task)
-            self._slots = slots or count_slots(needs)
+            is_own = self._entered and not (address or os.environ.get("RAY_ADDRESS"))
+            found = wait_for_slots(needs, 0.0 if is_own else wait_s, on_wait)
+            self._slots = slots or found
         except BaseException:
             self._leave()
             raise

@@ -135,9 +135,11 @@ def resume(
         return
     from nas.jobs.run import SCALE, SEARCH, STAGES
     from nas.jobs.start import take_up_job
+    from nas.jobs.submit import check_code
 
     opened = open_store(store)
     row = opened.find_job(job)
+    check_code(opened, row)
     if row.state == "completed":
         errors.print(_why_complete(row))
     stages = {"search": (SEARCH,), "scale": (SCALE,)}.get(row.kind, STAGES)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
 from nas.jobs.budget import BudgetSpec, counting, note_end
@@ -18,6 +20,7 @@ from nas.jobs.start import JobPlan, Started
 from nas.jobs.table_plan import TablePlan
 from nas.jobs.trial_log import StoreLog, note_lost_driver
 from nas.jobs.warm_start import describe_earlier, earlier_searches
+from nas.quantity import parse_quantity
 from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
 from nas.search.progress import counts_for_budget
@@ -82,7 +85,7 @@ def driving(
     with held(store, job, driver) as hold, polite_kills(store):
         try:
             note_lost_driver(store, job.id)
-            maker = _executor_maker(execution)
+            maker = _executor_maker(execution, partial(_say_waiting, store, job))
             journal = open_journal(store, job, driver)
             with (
                 counting(store, store.find_job(job.id), budget, reserved_by(execution)) as spending,
@@ -187,18 +190,40 @@ def _known(plan: Plan, names: tuple[str, ...], reporter: Reporter) -> list[Choic
     return found
 
 
-def _executor_maker(spec: ExecutionSpec) -> Callable[[Work, OnReport], Executor]:
+def _say_waiting(store: Store, job: JobRow, text: str) -> None:
+    """Have the job's message say what it waits for; an empty text says that this is over."""
+    store.set_job_state(job.id, JobState.RUNNING, text)
+    if text:
+        print(f"Job {job.name} ({job.id}) {text}", file=sys.stderr)
+
+
+def _executor_maker(
+    spec: ExecutionSpec, on_wait: Callable[[str], None]
+) -> Callable[[Work, OnReport], Executor]:
     def make(work: Work, on_report: OnReport) -> Executor:
         if spec.executor == "inline":
             return InlineExecutor(work, on_report)
         from cluster.ray_tune import RayTuneExecutor
 
-        return RayTuneExecutor(
+        waited: list[str] = []
+
+        def say(text: str) -> None:
+            waited.append(text)
+            on_wait(text)
+
+        memory = spec.memory_per_trial
+        executor = RayTuneExecutor(
             work,
             on_report,
             slots=spec.workers,
             cpus_per_task=spec.cpus_per_trial,
             gpus_per_task=spec.gpus_per_trial,
+            memory_bytes=None if memory is None else int(parse_quantity(memory)),
+            wait_s=spec.wait_for_resources_s,
+            on_wait=say,
         )
+        if waited:
+            on_wait("")
+        return executor
 
     return make

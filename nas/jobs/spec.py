@@ -20,6 +20,7 @@ from pydantic import (
 from nas.data.spec import DataSpec
 from nas.errors import InvalidRequestError
 from nas.jobs.budget import BudgetSpec
+from nas.quantity import parse_quantity
 from nas.training.recipe import Recipe
 from search_spaces.yaml_text import DocumentError, read_yaml
 
@@ -161,7 +162,26 @@ class ExecutionSpec(_Part):
     workers: int | None = Field(None, ge=1, le=100_000, description="default: one a core")
     cpus_per_trial: float = Field(1.0, gt=0.0, le=1024.0)
     gpus_per_trial: float = Field(0.0, ge=0.0, le=64.0)
+    memory_per_trial: str | None = Field(
+        None, description="bytes that a trial reserves, as 2G; nobody enforces it"
+    )
+    wait_for_resources_s: float = Field(
+        600.0, ge=0.0, le=1e7, description="how long a cluster may take to have what a trial needs"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("memory_per_trial", mode="before")
+    @classmethod
+    def _amount(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            positive = parse_quantity(value) > 0
+        except InvalidRequestError:
+            positive = False
+        if not positive:
+            raise ValueError("must be an amount of bytes above 0, such as 2G")
+        return str(value)
 
 
 class EvaluatorSpec(_Part):

@@ -12,6 +12,7 @@ from nas.data import ImageData, load_data
 from nas.errors import InvalidRequestError
 from nas.jobs.front import table_error
 from nas.jobs.plan import Plan, make_plan
+from nas.jobs.secrets import refuse_secrets
 from nas.jobs.spec import JobSpec, ScalingSpec, job_from_dict
 from nas.jobs.table_plan import TablePlan, make_table_plan
 from nas.search.samplers import make_sampler
@@ -49,12 +50,14 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
         InvalidRequestError, SearchSpaceError: If anything in it is wrong; nothing is stored then.
     """
     digest, spec = spec.digest, with_job_ids(store, spec)
+    refuse_secrets(artifacts, "NAS_ARTIFACTS")
+    document = spec_document(spec)
     plan = plan_job(spec, artifacts)
     check_runnable(plan, store)
     known = _describe(store, plan)
     job = store.create_job(
         spec.name,
-        spec_document(spec),
+        document,
         plan.space_document(),
         objectives=[asdict(objective) for objective in plan.objectives],
         reference=plan.reference,
@@ -66,10 +69,15 @@ def start_job(store: Store, spec: JobSpec, artifacts: str, kind: str = "run") ->
 
 
 def spec_document(spec: JobSpec) -> dict[str, Any]:
-    """The job file as it is stored; a table is found again from any folder."""
+    """The job file as it is stored; a table is found again from any folder.
+
+    Raises:
+        InvalidRequestError: If it holds a secret, which is never stored.
+    """
     document = spec.model_dump(mode="json", exclude_defaults=True)
     if spec.evaluator.file is not None:
         document["evaluator"]["file"] = str(Path(spec.evaluator.file).absolute())
+    refuse_secrets(document, "job")
     return document
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import importlib.metadata
+import os
 import re
 import shlex
 import subprocess
@@ -17,6 +18,7 @@ from typing import Literal
 from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJobs
 from nas.errors import InvalidRequestError, NasError
+from nas.jobs.secrets import holds_secret, refuse_secret_files, refuse_secrets
 from nas.jobs.spec import JobSpec
 from nas.jobs.start import spec_document, with_job_ids
 from nas.jobs.truth import Truth, find_truth
@@ -29,7 +31,8 @@ Code = Literal["installed", "wheel"]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _FILE = re.compile(r"file:(/[A-Za-z0-9_./-]{1,400})")
-_PASSWORD = re.compile(r"^[a-z0-9+]+://[^/@]*:[^/@]+@")
+CODE_VARIABLE = "NAS_CODE"
+"""Tells the driver on its node which version of this package the job was submitted with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +71,21 @@ def submit_job(
         ClusterError: If the cluster can't be reached; the job is then failed with the reason.
     """
     _check_without_data(spec)
+    document = spec_document(with_job_ids(store, spec))
+    refuse_secrets(artifacts, "NAS_ARTIFACTS")
+    if place.working_dir is not None:
+        refuse_secret_files(place.working_dir)
     store_argument = _store_argument(store_url, place.store_on_nodes)
     cluster = RayJobs(place.address)
     job = store.create_job(
         spec.name,
-        spec_document(with_job_ids(store, spec)),
+        document,
         {"space": spec.space},
         owner=getpass.getuser(),
         attributes={
             "spec_digest": spec.digest,
             "artifacts": artifacts,
             "ray_address": cluster.address,
-            "code": f"{place.code} {importlib.metadata.version(PACKAGE)}",
         },
         request_key=request_key,
     )
@@ -98,6 +104,23 @@ def resubmit_job(store: Store, store_url: str, job: JobRow, place: Place) -> Job
         )
     store_argument = _store_argument(store_url, place.store_on_nodes)
     return _hand_over(store, RayJobs(place.address), job, store_argument, place)
+
+
+def check_code(store: Store, job: JobRow) -> None:
+    """Have a driver on a node end where its package is not the one that the job came with.
+
+    Raises:
+        InvalidRequestError: Then; the job is failed with the same sentence.
+    """
+    wanted, here = os.environ.get(CODE_VARIABLE), importlib.metadata.version(PACKAGE)
+    if wanted is None or wanted == here:
+        return
+    message = (
+        f"The job was submitted with {PACKAGE} {wanted}, but its driver's node has {here}; "
+        f"install {PACKAGE}=={wanted} on the nodes, or send it along: --code wheel."
+    )
+    store.set_job_state(job.id, JobState.FAILED, message)
+    raise InvalidRequestError(message)
 
 
 def stop_job(store: Store, job: JobRow) -> Truth:
@@ -137,13 +160,19 @@ def _hand_over(
     """The row knows Ray's id before Ray is asked, so that nothing is lost in between."""
     number = int(job.attributes.get("submissions", 0)) + 1
     ray_id = f"nas-{job.id}-{number}"
-    attributes = {"submissions": number, "ray_address": cluster.address}
+    version = importlib.metadata.version(PACKAGE)
+    code = f"{CODE_VARIABLE}={shlex.quote(version)}"
+    attributes = {
+        "submissions": number,
+        "ray_address": cluster.address,
+        "code": f"{place.code} {version}",
+    }
     store.update_job(job.id, ray_id=ray_id, attributes=attributes)
     store.set_job_state(job.id, JobState.WAITING)
     try:
         with tempfile.TemporaryDirectory(prefix="nas-wheel-") as folder:
             cluster.submit(
-                f"{store_argument} python -m nas resume {job.id}".strip(),
+                f"{code} {store_argument} python -m nas resume {job.id}",
                 id=ray_id,
                 working_dir=place.working_dir,
                 wheels=(_build_wheel(folder),) if place.code == "wheel" else (),
@@ -169,7 +198,7 @@ def _store_argument(url: str, on_nodes: str | None) -> str:
         raise InvalidRequestError(
             f"`--store-on-nodes` must be a variable's name or file:/path, but got {on_nodes!r:.80}."
         )
-    if _PASSWORD.match(url):
+    if holds_secret(url):
         raise InvalidRequestError(
             "The store's URL holds a password, which everybody who may list Ray's jobs would read; "
             "set it on the nodes and name where: --store-on-nodes NAS_STORE (a variable) or "

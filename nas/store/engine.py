@@ -36,7 +36,7 @@ from nas.store.schema import REVISIONS, VERSION_TABLE
 SQLITE_WAIT_S = 30.0
 SQLITE_CACHE_KIB = 65_536
 SQLITE_CHECKPOINT_PAGES = 4_000  # 16 MiB
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 5
 UPGRADE_LOCK = 7_305_141  # any number, the same in every process
 
 

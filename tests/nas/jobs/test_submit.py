@@ -54,6 +54,7 @@ def head() -> Iterator[tuple[str, Path]]:
             "RAY_USAGE_STATS_ENABLED": "0",
             "TOY_LOG": str(log),
             "TOY_SECONDS": "0.05",
+            "NO_STORE": "postgresql://me:unreachable-store@127.0.0.1:1/nas",
         }
         port, dashboard = free_port(), free_port()
         process = subprocess.Popen(
@@ -63,6 +64,7 @@ def head() -> Iterator[tuple[str, Path]]:
                 *("--dashboard-port", str(dashboard)),
                 *("--dashboard-agent-listen-port", str(free_port())),
             ],
+            cwd=folder,  # drivers leave their pictures where the head runs
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -149,6 +151,10 @@ def test_a_job_runs_on_the_cluster_and_a_request_sent_twice_makes_one(
     wait_for(lambda: stored(first["id"]) == "completed", 150)
     assert answer("status", first["id"])["states"] == {"completed": 6}
     assert len(answer("jobs")) == 1
+    again = answer("submit", "job.yaml", "--address", address)  # on purpose: another job
+    assert again["id"] != first["id"]
+    wait_for(lambda: stored(again["id"]) == "completed", 150)
+    assert answer("status", again["id"])["states"] == {"completed": 6}
     assert "search 6/6" in nas("logs", first["id"]).stdout
 
 
@@ -182,6 +188,43 @@ def test_a_driver_that_finds_something_wrong_says_it_in_the_job_s_message(
     job = answer("submit", "job.yaml", "--address", address)["id"]
     wait_for(lambda: state(job) == "failed", 150)
     assert "toy" in answer("status", job)["job"]["message"]
+
+
+@pytest.mark.ray
+def test_what_a_node_lacks_is_said_in_the_job_s_message(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another package, a store out of reach, a GPU that is not there; all at once, to be quick."""
+    Path("gpu.yaml").write_text(
+        JOB.replace("TRIALS", "3").replace(
+            "executor: inline", "executor: ray, gpus_per_trial: 2, wait_for_resources_s: 5"
+        )
+    )
+    gpu = answer("submit", "gpu.yaml", "--address", address)["id"]
+    away = answer("submit", "job.yaml", "--address", address, "--store-on-nodes", "NO_STORE")["id"]
+    store = Store.open("sqlite:///nas.db")
+    cluster = "from nas.jobs.submit import submit_job, Place; from nas.jobs.spec import load_job; "
+    cluster += "from pathlib import Path; from nas.store import Store; import importlib.metadata; "
+    cluster += "importlib.metadata.version = lambda n, v=importlib.metadata.version: "
+    cluster += "'9.9' if n == 'nas-scale' else v(n); "
+    cluster += "print(submit_job(Store.open('sqlite:///nas.db'), 'sqlite:///nas.db', "
+    cluster += f"load_job(Path('job.yaml')), 'artifacts', Place(address={address!r})).id)"
+    submitted = asked(cluster, {**os.environ, "PYTHONPATH": str(ROOT)})
+    assert submitted.returncode == 0, submitted.stderr
+    newer = submitted.stdout.strip().splitlines()[-1]
+    wait_for(lambda: "waits up to 5 s for a node" in store.find_job(gpu).message, 60)
+    assert stored(gpu) == "running"
+    wait_for(lambda: stored(gpu) == "failed", 60)
+    assert "2 GPU" in store.find_job(gpu).message
+    assert "Waited 5 s" in store.find_job(gpu).message
+    wait_for(lambda: state(newer) == "failed", 60)
+    message = store.find_job(newer).message
+    assert "submitted with nas-scale 9.9" in message
+    assert "--code wheel" in message
+    wait_for(lambda: state(away) == "failed", 60)
+    assert "can't be opened" in store.find_job(away).message
+    assert "unreachable-store" not in store.find_job(away).message  # its password
+    store.close()
 
 
 @pytest.mark.ray
