@@ -195,8 +195,8 @@ def _print_usage(store: Store, as_json: bool) -> None:
     if as_json:
         print_json([{"owner": j.owner, "job": j.id, "name": j.name, **asdict(a)} for j, a in rows])
         return
-    columns = ("user", "job", "name", "CPU-hours", "GPU-hours", "lost h", "saved h")
-    columns = (*columns, "energy kWh", "retries")
+    amounts = ("CPU-hours", "GPU-hours", "lost h", "saved h", "energy kWh", "retries")
+    columns = ("user", "job", "name", *amounts)
     lines: list[tuple[Any, ...]] = []
     for owner in dict.fromkeys(job.owner for job, _ in rows):
         own = [(job, a) for job, a in rows if job.owner == owner]

@@ -120,8 +120,7 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
     """The starts of a trial, counted on from those of earlier drivers."""
     if finished is None or finished.reused or finished.attempts == 0:
         return ()
-    reserved = finished.reserved
-    held = {"cpus": reserved.cpus, "gpus": reserved.gpus} if reserved else {}
+    cpus, gpus = (held.cpus, held.gpus) if (held := finished.reserved) else (None, None)
     lost = [
         AttemptRow(
             trial=number,
@@ -131,7 +130,8 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
             error=attempt.error,
             seconds=attempt.seconds,
             fidelity=attempt.fidelity,
-            **held,
+            cpus=cpus,
+            gpus=gpus,
         )
         for n, attempt in enumerate(finished.lost, 1)
     ]
@@ -146,7 +146,8 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
         error=finished.reason,
         seconds=max(finished.seconds - sum(one.seconds for one in lost), 0.0),
         fidelity=finished.evaluation.fidelity if finished.evaluation else 0.0,
-        **held,
+        cpus=cpus,
+        gpus=gpus,
     )
     return (*lost, last)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,9 +76,8 @@ class Usages(Connected):
         with self._read() as connection:
             for query in (spent, saved, energy):
                 for row in connection.execute(query):
-                    values: Mapping[str, Any] = row._mapping
-                    named = {k: v for k, v in values.items() if k != "job"}
-                    found.setdefault(values["job"], {}).update(named)
+                    values = row._asdict()
+                    found.setdefault(values.pop("job"), {}).update(values)
         return {job: Usage(**values) for job, values in found.items()}
 
     def count_evaluated(self, job_id: str) -> int:
