@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nas.jobs.gpu_records import measured_on_gpu
 from nas.search.driver import Proposal
 from nas.search.evaluations import Finished
 from nas.search.samplers.contract import TrialRecord
@@ -49,6 +50,7 @@ class StoreLog:
                 evaluation=_key(finished),
                 reused=finished.reused if finished else False,
                 attempts=_attempts(record.number, finished, self._before.get(record.number, 0)),
+                measurements=measured_on_gpu(self._store, finished),
             ),
         )
 
@@ -102,6 +104,7 @@ def log_study(
                 evaluation=_key(finished),
                 reused=finished.reused,
                 attempts=_attempts(numbers[place], finished, before.get(numbers[place], 0)),
+                measurements=measured_on_gpu(store, finished),
             ),
         )
 
