@@ -155,9 +155,11 @@ class Evaluations:
         give_up = time.monotonic() + PATIENCE_S
         while (self._on_their_way or self._arrived) and time.monotonic() < give_up:
             self._collect(1.0, on_end)
+        held = {key: self._spending.seconds_of(key) for key in self._tickets}
         with self._store.together():
-            for key in list(self._tickets):
-                for end in self._halt(key, self._spending.seconds_of(key)):
+            for key, seconds in held.items():
+                self._spending.end(key, seconds)
+                for end in self._halt(key, seconds):
                     if on_end is not None:
                         on_end(end)
 

@@ -11,6 +11,12 @@ from tests.nas.cli.commands import JOB, answer, refusal
 SLOW = JOB.replace("toy:accuracy", "toy:in_three_reports")
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take longer than all the rest, and budgets don't touch them."""
+    monkeypatch.setattr("nas.jobs.pictures.write_pictures", lambda *arguments, **named: [])
+
+
 def budget(folder: Path, line: str, job: str = JOB) -> None:
     (folder / "job.yaml").write_text(f"{job}budget: {{{line}}}\n")
 
@@ -35,8 +41,7 @@ def test_a_budget_of_trials_ends_the_job_with_the_front_so_far(
     assert done["states"] == {"completed": 5}
     assert done["front"]
     assert done["family"] is None
-    again = answer(capsys, "run", "job.yaml")
-    assert again["states"] == {"completed": 5}
+    assert answer(capsys, "run", "job.yaml")["states"] == {"completed": 5}
 
 
 def test_a_job_cut_short_three_times_equals_one_that_was_not(
