@@ -28,6 +28,10 @@ MAX_DEPTH = 20
 class DocumentError(ValueError):
     """A text that is no such document; one sentence with its source and line."""
 
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
 
 def read_yaml(text: str, source: str) -> Document:
     r"""Read a document; `source` is the file's name for the messages.
@@ -75,11 +79,12 @@ def _compose(text: str, source: str) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = error.problem or error.context or "it ends too early"
-        raise DocumentError(f"{source}, line {line}: must be YAML: {problem}.") from None
+        raise DocumentError(f"{source}, line {line}: must be YAML: {problem}.", line) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise DocumentError(
-            f"{source}, line {line}: must be YAML: {short(chr(error.character))} is not allowed."
+            f"{source}, line {line}: must be YAML: {short(chr(error.character))} is not allowed.",
+            line,
         ) from None
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         problem = short(str(error)) if not isinstance(error, RecursionError) else "nested too deep"
@@ -136,7 +141,7 @@ class Document:
 
     def refuse(self, node: yaml.Node, problem: str) -> Any:
         line = node.start_mark.line + 1
-        raise DocumentError(f"{self.source}, line {line}: the document {problem}")
+        raise DocumentError(f"{self.source}, line {line}: the document {problem}", line)
 
 
 def _is_plain(node: yaml.Node) -> bool:

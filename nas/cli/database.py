@@ -1,4 +1,4 @@
-"""Commands about the store itself: db upgrade, check, copy, gc."""
+"""Commands about the store itself: db upgrade, check, copy, delete, gc."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.options import DEFAULT_STORE, Json, StoreUrl, artifact_location, open_store
-from nas.cli.output import console, print_json
+from nas.cli.output import console, errors, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     group.command()(upgrade)
     group.command()(check)
     group.command()(copy)
+    group.command()(delete)
     group.command()(gc)
     app.add_typer(group, name="db")
 
@@ -44,15 +45,59 @@ def check(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
 
 
 def copy(
-    target: Annotated[str, typer.Argument(help="URL of an empty or new store.")],
+    first: Annotated[str, typer.Argument(metavar="[SOURCE]", help="URL of the store to copy.")],
+    second: Annotated[
+        str | None, typer.Argument(metavar="TARGET", help="URL of an empty or new store.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
 ) -> None:
-    """Copy a whole store, between SQLite and PostgreSQL either way."""
-    from nas.store import tools
+    """Copy a whole store, between SQLite and PostgreSQL either way; all of it or nothing."""
+    from nas.store.copying import copy as copy_store
 
-    copied = tools.copy(open_store(store), open_store(target, create=True))
+    source, target = (store, first) if second is None else (first, second)
+    with open_store(source) as reading, open_store(target, create=True) as writing:
+        with errors.status("Copying ...") as status:
+            copied = copy_store(
+                reading, writing, lambda name, rows: status.update(f"Copying {name}: {rows:,}")
+            )
+        place = writing.url
+    if as_json:
+        print_json({"target": place, "rows": copied})
+        return
     for table, rows in copied.items():
         console.print(f"{table}: {rows:,}")
+    console.print(f"Every row is in {place}. Files stay where they are:")
+    console.print(f"  export NAS_ARTIFACTS={artifact_location(source)}")
+
+
+def delete(
+    job: Annotated[str, typer.Argument(help="Job id, prefix of one, or name.")],
+    really: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what.")] = False,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Delete a job and what only it used; what other jobs use stays."""
+    from nas.jobs.truth import find_truth
+    from nas.store.deleting import delete_job
+
+    opened = open_store(store)
+    row = opened.find_job(job)
+    find_truth(opened, row)  # a job whose driver is gone from its cluster is noted as ended
+    deleted = delete_job(opened, row, artifact_location(store), dry_run=not really)
+    if as_json:
+        print_json({**asdict(deleted), "bytes": deleted.bytes, "done": really})
+        return
+    verb, files = "Deleted" if really else "Would delete", len(deleted.artifacts)
+    console.print(
+        f"{verb} {deleted.name} ({deleted.job}): {deleted.trials:,} trials, "
+        f"{deleted.families} families, {deleted.evaluations:,} evaluations, "
+        f"{deleted.architectures:,} architectures and {files} files "
+        f"({deleted.bytes / 2**20:.1f} MiB). "
+        f"{deleted.shared:,} of its evaluations stay, since others use them."
+    )
+    if not really:
+        console.print(f"Do it with: nas db delete {deleted.job} --yes")
 
 
 def gc(
@@ -61,9 +106,9 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Free the weights and checkpoints that no front, family or open job needs."""
-    from nas.store import tools
+    from nas.store import garbage
 
-    freed = tools.gc(open_store(store), artifact_location(store), dry_run=not really)
+    freed = garbage.gc(open_store(store), artifact_location(store), dry_run=not really)
     if as_json:
         print_json({**asdict(freed), "bytes": freed.bytes, "done": really})
         return

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from cluster.errors import ClusterError
-from nas.cli import cluster, database, facts, jobs, models, scale, service, weights
+from nas.cli import bridge, cluster, database, facts, jobs, models, scale, service, weights
 from nas.errors import InvalidRequestError, NasError
 from search_spaces.errors import SearchSpaceError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
 
 
 # light: a command imports what it needs
-for _module in (jobs, cluster, scale, models, facts, weights, database, service):
+for _module in (jobs, cluster, scale, models, facts, weights, bridge, database, service):
     _module.register(app)
 
 

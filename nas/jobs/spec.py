@@ -25,6 +25,19 @@ from nas.training.recipe import Recipe
 from search_spaces.yaml_text import DocumentError, read_yaml
 
 
+class InvalidJobError(InvalidRequestError):
+    """A job file that is wrong somewhere.
+
+    Args:
+        field: Where, as `scaling.phi[1]`; None where it is no job at all.
+        line: Of the file, where there is one.
+    """
+
+    def __init__(self, message: str, field: str | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.field, self.line = field, line
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -276,7 +289,7 @@ def job_from_yaml(text: str, source: str) -> JobSpec:
     try:
         document = read_yaml(text, source)
     except DocumentError as error:
-        raise InvalidRequestError(str(error)) from None
+        raise InvalidJobError(str(error), line=error.line) from None
     return job_from_dict(document.value, source, document.line_of)
 
 
@@ -285,15 +298,17 @@ def job_from_dict(
 ) -> JobSpec:
     """Validate a job's plain form, or name the first field that is wrong."""
     if not isinstance(data, Mapping):
-        raise InvalidRequestError(
+        raise InvalidJobError(
             f"{source} must be a mapping such as `name: my-job`, but got {data!r:.60}."
         )
     try:
         return JobSpec.model_validate(data)
     except ValidationError as error:
         place = _place(error)
-        line = f", line {line_of(place)}" if line_of else ""
-        raise InvalidRequestError(f"{source}{line}: {_one_sentence(error, place)}") from None
+        line = line_of(place) if line_of else None
+        where = source if line is None else f"{source}, line {line}"
+        sentence = _one_sentence(error, place)
+        raise InvalidJobError(f"{where}: {sentence}", place or None, line) from None
 
 
 def _place(error: ValidationError) -> str:

@@ -17,6 +17,7 @@ from nas.jobs.spec import JobSpec, ScalingSpec, job_from_dict
 from nas.jobs.table_plan import TablePlan, make_table_plan
 from nas.search.samplers import make_sampler
 from nas.store import DatasetRow, JobRow, JobState, RecipeRow
+from search_spaces.errors import SearchSpaceError
 from search_spaces.published import get_published
 
 if TYPE_CHECKING:
@@ -154,14 +155,19 @@ def take_up_job(store: Store, job: JobRow, spec: JobSpec | None = None) -> Start
     spec = spec or job_spec(job)
     artifacts = str(job.attributes["artifacts"])
     if "data_hash" not in job.attributes:
-        return _first_taken_up(store, job, plan_job(spec, artifacts))
+        return _first_taken_up(store, job, spec, artifacts)
     plan = plan_job(spec, artifacts, expected_hash=str(job.attributes["data_hash"]))
     return Started(job=job, plan=plan)
 
 
-def _first_taken_up(store: Store, job: JobRow, plan: JobPlan) -> Started:
+def _first_taken_up(store: Store, job: JobRow, spec: JobSpec, artifacts: str) -> Started:
     """A job that was submitted from where its data could not be seen."""
-    check_runnable(plan, store)
+    try:
+        plan = plan_job(spec, artifacts)
+        check_runnable(plan, store)
+    except (InvalidRequestError, SearchSpaceError) as error:
+        store.set_job_state(job.id, JobState.FAILED, str(error))
+        raise
     store.update_job(
         job.id,
         reference=plan.reference,

@@ -10,14 +10,15 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJobs
 from nas.errors import InvalidRequestError, NasError
+from nas.jobs.process import stop_process
 from nas.jobs.secrets import holds_secret, refuse_secret_files, refuse_secrets
 from nas.jobs.spec import JobSpec
 from nas.jobs.start import spec_document, with_job_ids
@@ -60,39 +61,55 @@ def submit_job(
     artifacts: str,
     place: Place,
     request_key: str | None = None,
+    owner: str | None = None,
 ) -> JobRow:
     """Put a job down and have Ray run its driver.
 
     Args:
+        owner: Who asks; None is the user of this process.
         request_key: A request that is sent again with the same key finds the job it made.
 
     Raises:
         InvalidRequestError: If the job file is wrong, or a secret would travel.
         ClusterError: If the cluster can't be reached; the job is then failed with the reason.
     """
-    _check_without_data(spec)
-    document = spec_document(with_job_ids(store, spec))
-    refuse_secrets(artifacts, "NAS_ARTIFACTS")
     if place.working_dir is not None:
         refuse_secret_files(place.working_dir)
     store_argument = _store_argument(store_url, place.store_on_nodes)
     cluster = RayJobs(place.address)
-    job = store.create_job(
-        spec.name,
-        document,
-        {"space": spec.space},
-        owner=getpass.getuser(),
-        attributes={
-            "spec_digest": spec.digest,
-            "artifacts": artifacts,
-            "ray_address": cluster.address,
-        },
-        request_key=request_key,
-    )
+    known_by_ray = {"ray_address": cluster.address}
+    job = put_down_job(store, spec, artifacts, request_key, owner, known_by_ray)
     known = job.ray_id is not None and cluster.find(job.ray_id) is not None
     if known or job.state != JobState.WAITING:
         return job  # the same request, sent again
     return _hand_over(store, cluster, job, store_argument, place)
+
+
+def put_down_job(
+    store: Store,
+    spec: JobSpec,
+    artifacts: str,
+    request_key: str | None = None,
+    owner: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> JobRow:
+    """Put a job down as waiting, for a driver elsewhere to take up; its data is not looked at.
+
+    Raises:
+        InvalidRequestError, SearchSpaceError: If something is wrong whatever the data is.
+    """
+    check_without_data(spec)
+    document = spec_document(with_job_ids(store, spec))
+    refuse_secrets(artifacts, "NAS_ARTIFACTS")
+    known = {"spec_digest": spec.digest, "artifacts": artifacts, **(attributes or {})}
+    return store.create_job(
+        spec.name,
+        document,
+        {"space": spec.space},
+        owner=owner or getpass.getuser(),
+        attributes=known,
+        request_key=request_key,
+    )
 
 
 def resubmit_job(store: Store, store_url: str, job: JobRow, place: Place) -> JobRow:
@@ -137,7 +154,7 @@ def stop_job(store: Store, job: JobRow) -> Truth:
     if job.ray_id is not None:
         RayJobs(str(job.attributes["ray_address"])).stop(job.ray_id)
         return truth
-    if not store.signal_driver(job.id):
+    if not (store.signal_driver(job.id) or stop_process(store, job)):
         raise InvalidRequestError(
             f"Job {job.name} ({job.id}) runs on {job.driver_host}; stop it there, with Ctrl-C."
         )
@@ -210,7 +227,7 @@ def _store_argument(url: str, on_nodes: str | None) -> str:
     return f"NAS_STORE={shlex.quote(url)}"
 
 
-def _check_without_data(spec: JobSpec) -> None:
+def check_without_data(spec: JobSpec) -> None:
     """What can be wrong with a job file whatever its data is; the rest its driver says."""
     from search_spaces.spaces import get_space
 

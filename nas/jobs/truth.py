@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJob, RayJobs
+from nas.jobs.process import last_words, process_is_gone
 from nas.store import ENDED_JOB_STATES, JobRow, JobState, Store
 
 
@@ -28,6 +29,8 @@ def find_truth(store: Store, job: JobRow) -> Truth:
     expires = job.lease_expires_at
     lives = expires is not None and expires > datetime.now(UTC)
     if job.ray_id is None:
+        if process_is_gone(job):
+            return _settle(store, job, JobState.FAILED, last_words(job))
         state = "interrupted" if job.state == JobState.RUNNING and not lives else job.state
         return Truth(state=state, message=job.message)
     try:

@@ -38,22 +38,29 @@ class Problem(NasError):
         self.status, self.field, self.headers = status, field, headers or {}
 
 
-def problem_document(status: int, detail: str, field: str | None = None) -> dict[str, Any]:
-    """The body of an answer that says what was wrong."""
+def problem_document(
+    status: int, detail: str, field: str | None = None, line: int | None = None
+) -> dict[str, Any]:
+    """The body of an answer that says what was wrong; `line` is of a posted text."""
     document: dict[str, Any] = {
         "type": "about:blank",
         "title": http.HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
     }
-    return document if field is None else {**document, "field": field}
+    more = {"field": field, "line": line}
+    return {**document, **{name: value for name, value in more.items() if value is not None}}
 
 
 def problem_response(
-    status: int, detail: str, field: str | None = None, headers: dict[str, str] | None = None
+    status: int,
+    detail: str,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
+    line: int | None = None,
 ) -> JSONResponse:
     """An answer that says what was wrong."""
-    document = problem_document(status, detail, field)
+    document = problem_document(status, detail, field, line)
     return JSONResponse(document, status, headers, media_type=PROBLEM)
 
 
@@ -75,7 +82,8 @@ def _problem(request: Request, error: Exception) -> JSONResponse:
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
-    return problem_response(422, str(error))
+    field, line = getattr(error, "field", None), getattr(error, "line", None)
+    return problem_response(422, str(error), field, line=line)
 
 
 def _failed(request: Request, error: Exception) -> JSONResponse:

@@ -20,6 +20,9 @@ class Limits:
         rows: Of a page of a listing.
         query_s: Of a question to the store, before the answer is 503.
         exports: At work at once; more wait for their turn, and `waiting_exports` of them at most.
+        jobs: Running at once as processes of this machine, where no cluster runs them.
+        workers: That a job may ask for.
+        read_bytes: Data up to which a job is tried out against it before it is submitted.
         streams: Connections for server-sent events at once.
         failed_tries, failed_window_s: Wrong tokens from one address before it must wait.
     """
@@ -29,6 +32,9 @@ class Limits:
     query_s: float = 20.0
     exports: int = 1
     waiting_exports: int = 20
+    jobs: int = 4
+    workers: int = 256
+    read_bytes: int = 64 * 2**20
     streams: int = 100
     failed_tries: int = 10
     failed_window_s: float = 60.0

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Update, func, or_, select, update
 
 from nas.errors import InvalidRequestError
-from nas.store.connected import Connected, now, shared_now
+from nas.store.connected import Connected, insert_new, now, shared_now
 from nas.store.rows import ENDED_JOB_STATES, JobRow, JobState
 from nas.store.schema import jobs, trials
 
@@ -45,31 +45,36 @@ class Jobs(Connected):
         """
         job_id = secrets.token_hex(4)
         with self._write() as connection:
-            if request_key is not None:
-                asked = select(jobs).where(jobs.c.request_key == request_key)
-                before = connection.execute(asked).first()
-                if before is not None:
-                    return _job(before)
-            connection.execute(
-                jobs.insert(),
-                {
-                    "id": job_id,
-                    "name": name,
-                    "owner": owner,
-                    "kind": kind,
-                    "state": JobState.WAITING,
-                    "message": "",
-                    "spec": spec,
-                    "space": space,
-                    "objectives": list(objectives),
-                    "reference": None if reference is None else list(reference),
-                    "attributes": attributes or {},
-                    "request_key": request_key,
-                    "package_version": importlib.metadata.version("nas-scale"),
-                    "created_at": now(),
-                },
+            insert_new(
+                connection,
+                jobs,
+                [
+                    {
+                        "id": job_id,
+                        "name": name,
+                        "owner": owner,
+                        "kind": kind,
+                        "state": JobState.WAITING,
+                        "message": "",
+                        "spec": spec,
+                        "space": space,
+                        "objectives": list(objectives),
+                        "reference": None if reference is None else list(reference),
+                        "attributes": attributes or {},
+                        "request_key": request_key,
+                        "package_version": importlib.metadata.version("nas-scale"),
+                        "created_at": now(),
+                    }
+                ],
             )
-            return _job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+            made = jobs.c.id == job_id if request_key is None else jobs.c.request_key == request_key
+            return _job(connection.execute(select(jobs).where(made)).one())
+
+    def find_request(self, request_key: str) -> JobRow | None:
+        """The job that was made for a request of that key."""
+        with self._read() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.request_key == request_key)).first()
+            return None if row is None else _job(row)
 
     def find_job(self, text: str | None = None) -> JobRow:
         """The job of that id, the latest of that name, or the one whose id begins so.
@@ -170,9 +175,9 @@ class Jobs(Connected):
             row = connection.execute(held.where(jobs.c.id == job_id)).first()
             free = [jobs.c.driver.is_(None), jobs.c.driver == driver]
             free.append(jobs.c.lease_expires_at < shared_now(connection))
-            if row is not None and row.driver_host == _host() and not _is_alive(row.driver_pid):
+            if row is not None and row.driver_host == host_name() and not _is_alive(row.driver_pid):
                 free.append(jobs.c.driver == row.driver)
-            changes = {"driver": driver, "driver_host": _host(), "driver_pid": os.getpid()}
+            changes = {"driver": driver, "driver_host": host_name(), "driver_pid": os.getpid()}
             return self._hold(connection, job_id, or_(*free), lease_s, **changes)
 
     def heartbeat(self, job_id: str, driver: str, lease_s: float = LEASE_S) -> bool:
@@ -192,15 +197,17 @@ class Jobs(Connected):
         held = select(jobs.c.driver_host, jobs.c.driver_pid).where(jobs.c.id == job_id)
         with self._read() as connection:
             row = connection.execute(held).first()
-        if row is None or row.driver_pid is None or row.driver_host != _host():
+        if row is None or row.driver_pid is None or row.driver_host != host_name():
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(row.driver_pid, signal.SIGTERM)
         return True
 
-    def count_trials(self, job_id: str) -> dict[str, int]:
-        """How many trials of the job are in each state."""
+    def count_trials(self, job_id: str, origins: Sequence[str] | None = None) -> dict[str, int]:
+        """How many trials of the job are in each state; of some origins only, if given."""
         query = select(trials.c.state, func.count()).where(trials.c.job == job_id)
+        if origins is not None:
+            query = query.where(trials.c.origin.in_(list(origins)))
         with self._read() as connection:
             found = connection.execute(query.group_by(trials.c.state))
             return {row[0]: row[1] for row in found}
@@ -231,7 +238,7 @@ def _job(row: Row[Any]) -> JobRow:
     return JobRow(**columns)
 
 
-def _host() -> str:
+def host_name() -> str:
     """This machine and, where process ids are counted apart (containers), which count."""
     try:
         return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"

@@ -11,6 +11,7 @@ from nas.store.evaluations import Evaluations
 from nas.store.exports import Exports
 from nas.store.families import Families
 from nas.store.jobs import Jobs
+from nas.store.lineage import Lineages
 from nas.store.models import Models
 from nas.store.records import Records
 from nas.store.tokens import Tokens
@@ -18,7 +19,19 @@ from nas.store.trials import Trials
 from nas.store.usage import Usages
 
 
-class Store(Jobs, Trials, Evaluations, Claims, Models, Families, Records, Usages, Tokens, Exports):
+class Store(
+    Jobs,
+    Trials,
+    Evaluations,
+    Claims,
+    Models,
+    Families,
+    Lineages,
+    Records,
+    Usages,
+    Tokens,
+    Exports,
+):
     """A database of jobs, trials, evaluations and what came of them.
 
     Every method that writes is one transaction: after it returns, what it wrote survives the

@@ -52,7 +52,9 @@ class Recipe(BaseModel):
     clip_norm: float = Field(0.0, ge=0.0, description="of the gradient; 0: off")
     augmentation: Augmentation = Augmentation()
     resolution: int | None = Field(None, ge=1, le=8192, description="in place of the network's")
-    initial_weights: str | None = Field(None, description="SHA-256 of stored weights to start from")
+    initial_weights: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="SHA-256 of stored weights to start from"
+    )
     precision: Literal["float32", "bfloat16"] = "float32"
     time_limit_s: float | None = Field(None, gt=0.0, description="longer is infeasible")
     metrics: tuple[ExtraMetric, ...] = Field((), description="beside accuracy and loss")

@@ -1,11 +1,15 @@
-"""The HTML pages."""
+"""The HTML pages, a file a kind; what they share is in `render`, `charts` and `names`."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
+from nas.server.pages import actions, assets, families, front, jobs, models, session
+
 router = APIRouter(include_in_schema=False)
+for part in (assets, session, jobs, front, models, families, actions):
+    router.include_router(part.router)
 
 
 def install(app: FastAPI) -> None:
-    """What the pages need beside their routes: static files and the like."""
+    """What the pages need beside their routes: nothing so far."""

@@ -178,6 +178,13 @@ def test_the_store_is_checked_copied_and_cleaned(
     assert answer(capsys, "pareto", "--store", "sqlite:///copy.db") == first
     assert answer(capsys, "db", "gc")["done"] is False
     assert "must be empty" in refusal(capsys, "db", "copy", "sqlite:///copy.db")
+    here = ("--store", "sqlite:///copy.db")
+    assert run(["db", "copy", "sqlite:///copy.db", "sqlite:///second.db"]) == 0
+    planned = answer(capsys, "db", "delete", "toy", *here)
+    assert (planned["trials"] > 0, planned["done"]) == (True, False)
+    assert answer(capsys, "db", "delete", "toy", "--yes", *here) == {**planned, "done": True}
+    assert answer(capsys, "jobs", *here) == []
+    assert answer(capsys, "pareto", "--store", "sqlite:///second.db") == first
 
 
 def test_weights_travel_through_the_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

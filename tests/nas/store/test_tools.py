@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 
 from nas.data.artifacts import put_bytes, write_bytes
-from nas.errors import InvalidRequestError
+from nas.errors import InvalidRequestError, NasError
 from nas.store import (
     ArtifactRow,
     AttemptRow,
@@ -22,8 +22,10 @@ from nas.store import (
     Store,
     TrialEnd,
 )
+from nas.store.copying import copy
+from nas.store.garbage import gc
 from nas.store.schema import REVISIONS, metadata
-from nas.store.tools import check, copy, gc, upgrade
+from nas.store.tools import check, upgrade
 from tests.nas.store.build import architecture_row, evaluation_row, new_trial
 
 OBJECTIVES = [{"metric": "macs", "maximize": False}, {"metric": "accuracy", "maximize": True}]
@@ -172,21 +174,40 @@ def test_a_copy_has_every_row_and_goes_on_counting(store, location, tmp_path, re
 def test_a_copy_that_fails_leaves_the_target_empty(store, location, tmp_path, monkeypatch):
     fill(store, location)
     with Store.open(f"sqlite:///{tmp_path}/copy.db") as target:
-        monkeypatch.setattr("nas.store.tools._copy_table", copy_until("members"))
+        monkeypatch.setattr("nas.store.copying._copy_table", copy_until("members"))
         with pytest.raises(RuntimeError):
             copy(store, target)
         assert not any(everything(target).values())
 
 
 def copy_until(name):
-    from nas.store.tools import _copy_table
+    from nas.store.copying import _copy_table
 
-    def copy_table(reading, writing, table):
+    def copy_table(reading, writing, table, tell):
         if table.name == name:
             raise RuntimeError
-        return _copy_table(reading, writing, table)
+        return _copy_table(reading, writing, table, tell)
 
     return copy_table
+
+
+@pytest.mark.parametrize(
+    "loss", ["DELETE FROM attempts WHERE trial = 3", "UPDATE trials SET values = NULL"]
+)
+def test_a_copy_that_lost_something_is_not_kept(store, location, tmp_path, monkeypatch, loss):
+    from nas.store.copying import _verify
+
+    fill(store, location)
+    with Store.open(f"sqlite:///{tmp_path}/copy.db") as target:
+
+        def lose(reading, writing, table):
+            writing.execute(text(loss.replace("values", '"values"')))
+            _verify(reading, writing, table)
+
+        monkeypatch.setattr("nas.store.copying._verify", lose)
+        with pytest.raises(NasError, match="nothing was kept"):
+            copy(store, target)
+        assert not any(everything(target).values())
 
 
 def test_garbage_is_named_first_and_only_what_nobody_needs_goes(store, location):

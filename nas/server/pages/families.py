@@ -1,0 +1,85 @@
+"""Families: a baseline, its rule and coefficients, and what it grew into."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from nas.plots.figure import axis
+from nas.plots.metrics import metric
+from nas.server.errors import Problem
+from nas.server.pages import charts
+from nas.server.pages.front import references
+from nas.server.pages.jobs import store_of
+from nas.server.pages.names import is_imagenet
+from nas.server.pages.render import PageRoute, Reader, page, path_to
+from nas.store import EvaluationRow, FamilyRow
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.get("/families")
+def list_families(request: Request, reader: Reader) -> Response:
+    """All families, the latest first."""
+    store = store_of(request)
+    return page(request, "families.html", families=store.families()[::-1][:200])
+
+
+@router.get("/families/{family_id}")
+def show_family(request: Request, reader: Reader, family_id: str) -> Response:
+    """A family with its scaling curve."""
+    store = store_of(request)
+    family = next((f for f in store.families() if f.id == family_id), None)
+    if family is None:
+        raise Problem(404, f"There is no family {family_id!r:.80}.")
+    found = store.evaluations(m.evaluation for m in family.members if m.evaluation)
+    rows = [found.get(m.evaluation or "") for m in family.members]
+    trained = [row for row in rows if row is not None]
+    with_references = bool(trained) and is_imagenet(store, trained[0].dataset)
+    lines = _lines(family, rows, with_references)
+    x, y = metric("macs"), metric("test_accuracy")
+    x_values = [p.x for line in lines for p in line.points]
+    title = f"Accuracy of family {family.name} against MACs"
+    y_axis = replace(axis(y), title="Accuracy (%)")
+    return page(
+        request,
+        "family.html",
+        family=family,
+        job=store.find_job(family.job),
+        rows=list(zip(family.members, rows)),
+        chart=charts.line_chart(lines, axis(x, x_values), y_axis, title) if x_values else "",
+        legend=charts.legend(lines),
+    )
+
+
+def _lines(
+    family: FamilyRow, rows: list[EvaluationRow | None], with_references: bool
+) -> list[charts.Line]:
+    lines = []
+    for color, (name, label) in enumerate(
+        (("test_accuracy", "Test"), ("val_accuracy", "Validation"))
+    ):
+        points = [
+            charts.Point(
+                x=float(member.macs),
+                y=100 * getattr(row, name),
+                error=100 * (getattr(row, f"{name}_se") or 0.0),
+                title=f"{member.name}, {label.lower()} accuracy {100 * getattr(row, name):.1f} %",
+                label=member.name if not color else "",
+                href=path_to("models", member.architecture) if not color else "",
+            )
+            for member, row in zip(family.members, rows)
+            if row is not None and member.macs and getattr(row, name) is not None
+        ]
+        points.sort(key=lambda point: point.x)
+        lines.append(charts.Line(label=label, points=points, color=color, dashed=bool(color)))
+    if with_references:
+        for color, curve in enumerate(references(("macs", "val_accuracy"))):
+            points = [charts.Point(x=a, y=100 * b) for a, b in zip(curve["x"], curve["y"])]
+            label = f"{curve['name']} (published)"
+            lines.append(
+                charts.Line(label=label, points=points, color=color + 2, kind="line", dashed=True)
+            )
+    return lines

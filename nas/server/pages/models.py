@@ -1,0 +1,213 @@
+"""Models: the list, one model's card, several side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
+from starlette.responses import RedirectResponse, Response
+
+from nas.cost import COST_METRICS, Costs, count
+from nas.errors import InvalidRequestError
+from nas.jobs.naming import find_architecture
+from nas.plots.figure import Axis
+from nas.server.errors import Problem
+from nas.server.pages import charts
+from nas.server.pages.drawing import Part, bar, draw, parts_of
+from nas.server.pages.jobs import store_of
+from nas.server.pages.names import dataset_name
+from nas.server.pages.render import PageRoute, Reader, page, path_to
+from nas.store import EvaluationRow, Filter, Store
+from search_spaces.architecture import Architecture
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+MOST_COMPARED = 4
+ACCURACIES = ("val_accuracy", "test_accuracy")
+FORMATS = ("onnx", "safetensors", "torch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What there is to say of a network by itself."""
+
+    name: str
+    fingerprint: str
+    architecture: Architecture
+    costs: Costs
+    parts: Sequence[Part]
+    drawing: Markup
+    evaluations: Sequence[tuple[EvaluationRow, str]]
+
+    @property
+    def path(self) -> str:
+        return path_to("models", self.fingerprint)
+
+    @property
+    def best(self) -> EvaluationRow | None:
+        """The evaluation of the longest training, and of those the best on validation."""
+        found = [e for e, _ in self.evaluations if e.val_accuracy is not None]
+        return max(found, key=lambda e: (e.fidelity, e.val_accuracy or 0.0), default=None)
+
+
+def make_card(store: Store, name: str) -> Card:
+    """The card of a network by fingerprint, published name or JOB/12; 404 if there is none."""
+    if name.endswith(".json"):
+        raise Problem(404, "A file on the server names no model.")
+    try:
+        architecture = find_architecture(name, store)
+    except InvalidRequestError as error:
+        raise Problem(404, str(error)) from None
+    fingerprint = architecture.fingerprint
+    rows = store.models(Filter(architecture=fingerprint), "seconds", True, limit=50)
+    found = store.evaluations(row.evaluation for row in rows)
+    parts = parts_of(architecture)
+    published = not rows and name != fingerprint and "/" not in name
+    title = name if published else fingerprint[:12]
+    return Card(
+        name=title,
+        fingerprint=fingerprint,
+        architecture=architecture,
+        costs=count(architecture),
+        parts=parts,
+        drawing=draw(architecture, parts, title),
+        evaluations=[
+            (found[row.evaluation], dataset_name(store, row.dataset))
+            for row in rows
+            if row.evaluation in found
+        ],
+    )
+
+
+@router.get("/models/{name}")
+def show_model(request: Request, reader: Reader, name: str) -> Response:
+    """A model's card."""
+    store = store_of(request)
+    card = make_card(store, name)
+    suggested = store.suggested(card.fingerprint)
+    return page(
+        request,
+        "model.html",
+        card=card,
+        cost_names=COST_METRICS,
+        bar=bar,
+        suggested=suggested,
+        memberships=store.memberships(card.fingerprint),
+        measurements=store.measurements_of(architecture=card.fingerprint),
+        artifacts=[
+            a for a in store.artifacts_of(architecture=card.fingerprint) if a.kind != "weights"
+        ],
+        exports=[e for e in store.list_exports() if e.architecture == card.fingerprint],
+        curves=_curves(card),
+        formats=FORMATS,
+        pending=False,
+        jobs=list(dict.fromkeys((s.job, s.job_name) for s in suggested)),
+        may_export=reader.may("submit"),
+    )
+
+
+@router.get("/models/{job}/{number}")
+def show_trial_model(request: Request, reader: Reader, job: str, number: int) -> Response:
+    """The card of a trial's network, as JOB/12 names it."""
+    return RedirectResponse(make_card(store_of(request), f"{job}/{number}").path, 303)
+
+
+@router.get("/compare")
+def compare(
+    request: Request,
+    reader: Reader,
+    m: Annotated[list[str] | None, Query()] = None,
+) -> Response:
+    """Two to four models side by side."""
+    names = list(dict.fromkeys(m or ()))
+    if len(names) > MOST_COMPARED:
+        raise InvalidRequestError(
+            f"At most {MOST_COMPARED} models stand side by side, but got {len(names)}."
+        )
+    store = store_of(request)
+    cards = [make_card(store, name) for name in names]
+    return page(
+        request,
+        "compare.html",
+        cards=cards,
+        cost_names=COST_METRICS,
+        lowest={n: min((getattr(c.costs, n) for c in cards), default=0) for n in COST_METRICS},
+        largest={n: max((getattr(c.costs, n) for c in cards), default=1) for n in COST_METRICS},
+        bar=bar,
+        stages=_stages(cards),
+        kinds=_common_kinds(cards),
+    )
+
+
+def _stages(cards: Sequence[Card]) -> list[tuple[str, list[Part | None]]]:
+    """Stem with stem, stage with stage of that number, head with head."""
+    most = max((len(card.parts) for card in cards), default=1) - 1
+    rows: list[tuple[str, list[Part | None]]] = []
+    for i in range(most):
+        parts = [card.parts[i] if i < len(card.parts) - 1 else None for card in cards]
+        rows.append((next(part.name for part in parts if part), parts))
+    return [*rows, ("Head", [card.parts[-1] for card in cards])] if cards else []
+
+
+def _common_kinds(cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """Accuracies by what they may be compared under, the longest training first."""
+    by_kind: dict[tuple[Any, ...], dict[str, EvaluationRow]] = {}
+    names: dict[tuple[Any, ...], str] = {}
+    for card in cards:
+        for row, dataset in card.evaluations:
+            key = (row.dataset, row.split, row.recipe, row.evaluator, row.train_on, row.fidelity)
+            names[key] = f"{dataset}, {row.fidelity:g} epochs, recipe {row.recipe[:6]}"
+            if row.train_on != "train":
+                names[key] += f", trained on {row.train_on}"
+            by_kind.setdefault(key, {}).setdefault(card.fingerprint, row)
+    ordered = sorted(by_kind.items(), key=lambda item: (-len(item[1]), -float(item[0][5])))
+    return [
+        {
+            "name": names[key],
+            "rows": rows,
+            "has": {
+                n: any(getattr(row, n) is not None for row in rows.values()) for n in ACCURACIES
+            },
+        }
+        for key, rows in ordered[:8]
+    ]
+
+
+def _curves(card: Card) -> list[dict[str, Any]]:
+    """Learning curves, one chart an evaluation that has one."""
+    found = []
+    for row, dataset in card.evaluations[:6]:
+        lines = _curve_lines(row)
+        if any(len(line.points) > 1 for line in lines):
+            x, y = Axis(title="Epoch"), Axis(title="Accuracy (%)")
+            title = f"Learning curve on {dataset}, {row.fidelity:g} epochs, seed {row.seed}"
+            found.append(
+                {
+                    "title": title,
+                    "chart": charts.line_chart(lines, x, y, title),
+                    "legend": charts.legend(lines),
+                }
+            )
+    return found
+
+
+def _curve_lines(row: EvaluationRow) -> list[charts.Line]:
+    lines = []
+    names = [("val_accuracy", "Validation"), ("train_accuracy", "Training")]
+    for color, (name, label) in enumerate(names):
+        points = [
+            charts.Point(
+                x=float(epoch.get("epoch", i + 1)),
+                y=100 * float(epoch[name]),
+                title=f"epoch {epoch.get('epoch', i + 1):g}: {100 * float(epoch[name]):.1f} %",
+            )
+            for i, epoch in enumerate(row.curve)
+            if math.isfinite(epoch.get(name) or math.nan)
+        ]
+        if points:
+            lines.append(charts.Line(label=label, points=points, color=color))
+    return lines

@@ -1,0 +1,190 @@
+"use strict";
+// The plot of the front; the table below it says the same to who can't see or point.
+
+const plot = document.getElementById("plot");
+const picked = document.getElementById("picked");
+const question = document.getElementById("question");
+const PREFIXES = [["G", 1e9], ["M", 1e6], ["k", 1e3]];
+let others = null, asked = 0;
+
+function variable(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function written(value, axis, shown) {
+  if (shown.percent[axis]) return (100 * value).toFixed(1) + " %";
+  for (const [prefix, size] of PREFIXES) {
+    if (Math.abs(value) >= size) return Number((value / size).toPrecision(4)) + prefix;
+  }
+  return String(Number(value.toPrecision(4)));
+}
+
+function escaped(text) { // Plotly reads some HTML in texts
+  return String(text).replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
+}
+
+function trace(points, rows, shown, look) {
+  const pick = (name) => rows.map((i) => points[name][i]);
+  const scale = shown.percent.map((p) => (p ? 100 : 1));
+  const x = pick("x").map((v) => v * scale[0]), y = pick("y").map((v) => v * scale[1]);
+  const error = pick("error").map((v) => v * scale[1]);
+  return {
+    type: "scatter", x, y,
+    customdata: rows.map((i) => [points.name[i], points.path[i], points.x[i], points.y[i]]),
+    text: rows.map((i) => `<b>${escaped(points.name[i])}</b><br>${escaped(shown.titles.x)}: ${written(points.x[i], 0, shown)}<br>${escaped(shown.titles.y)}: ${written(points.y[i], 1, shown)}`),
+    hovertemplate: "%{text}<extra></extra>",
+    error_y: look.errors && error.some(Boolean) ? { type: "data", array: error, thickness: 1, width: 0, color: look.color } : undefined,
+    marker: { color: look.color, size: look.size, opacity: look.opacity, symbol: look.symbol },
+    ...look.rest,
+  };
+}
+
+function groups(points) {
+  const found = new Map();
+  points.group.forEach((name, i) => found.set(name, [...(found.get(name) || []), i]));
+  return [...found];
+}
+
+function tracesOf(shown) {
+  const colors = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5"].map(variable);
+  const soft = variable("--soft"), traces = [];
+  const all = shown.front.x.map((_, i) => i);
+  const names = groups(shown.front).map(([name]) => name);
+  const colorOf = (name) => (names.includes(name) ? colors[names.indexOf(name) % colors.length] : soft);
+  const symbols = ["circle", "diamond", "square", "triangle-up", "cross", "star"];
+  if (others && others.x.length) {
+    for (const [name, rows] of groups(others)) {
+      const color = name ? colorOf(name) : soft;
+      const rest = { mode: "markers", name: "dominated", showlegend: false };
+      traces.push(trace(others, rows, shown, { color, size: 5, opacity: 0.4, rest }));
+    }
+  }
+  shown.references.forEach((curve, k) => {
+    const scale = shown.percent[1] ? 100 : 1;
+    traces.push({
+      type: "scatter", mode: "lines+markers", name: curve.name + " (published)",
+      x: curve.x, y: curve.y.map((v) => v * scale), text: curve.labels.map(escaped),
+      hovertemplate: "%{text}<extra></extra>",
+      line: { color: colors[(k + 1) % colors.length], dash: ["dash", "dot", "dashdot"][k % 3], width: 1.5 },
+      marker: { size: 5, symbol: "x-thin-open" },
+    });
+  });
+  const line = { shape: shown.maximize[1] && !shown.maximize[0] ? "hv" : "linear", color: colors[0], width: 1.5 };
+  traces.push({ type: "scatter", mode: "lines", name: "Front", showlegend: false, hoverinfo: "skip", line,
+    x: shown.front.x.map((v) => v * (shown.percent[0] ? 100 : 1)), y: shown.front.y.map((v) => v * (shown.percent[1] ? 100 : 1)) });
+  const parts = shown.front.group.some(Boolean) ? groups(shown.front) : [["", all]];
+  parts.forEach(([name, rows], k) => {
+    const rest = { mode: "markers", name: name || "Front", showlegend: Boolean(name) || shown.references.length > 0 };
+    traces.push(trace(shown.front, rows, shown, { color: colors[k % colors.length], size: 9, opacity: 1, symbol: symbols[k % symbols.length], errors: true, rest }));
+  });
+  return traces;
+}
+
+function axis(title, log, si, percent) {
+  const soft = variable("--soft"), grid = variable("--grid");
+  return { title: { text: escaped(title), standoff: 12 }, type: log ? "log" : "linear", gridcolor: grid, linecolor: soft, zeroline: false,
+    tickformat: si && !percent ? "~s" : "", color: variable("--text"), automargin: true, nticks: log ? undefined : 7, dtick: undefined };
+}
+
+function draw() {
+  const shown = JSON.parse(document.getElementById("plot-data").textContent);
+  if (!window.Plotly) return;
+  const layout = {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { t: 24, r: 18, b: 64, l: 64 },
+    font: { color: variable("--text"), family: getComputedStyle(document.body).fontFamily, size: 13 },
+    xaxis: axis(shown.titles.x, shown.log, shown.si[0], shown.percent[0]),
+    yaxis: axis(shown.titles.y, false, shown.si[1], shown.percent[1]),
+    hovermode: "closest", legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } },
+    hoverlabel: { bgcolor: variable("--raised"), bordercolor: variable("--edge"), font: { color: variable("--text") } },
+    uirevision: question.kind.value + question.job.value + question.x.value + question.y.value + question.scale.value,
+  };
+  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"] };
+  if (!plot.classList.contains("js-plotly-plot")) plot.textContent = "";
+  Plotly.react(plot, tracesOf(shown), layout, config).then(() => {
+    if (plot.dataset.listens) return;
+    plot.dataset.listens = "yes";
+    plot.on("plotly_click", (event) => pick(event.points[0].customdata, JSON.parse(document.getElementById("plot-data").textContent)));
+  });
+}
+
+function pick(data, shown) {
+  if (!data) return;
+  const [name, path, x, y] = data;
+  const link = Object.assign(document.createElement("a"), { href: path, textContent: `Open ${name}` });
+  const text = ` ${shown.titles.x} ${written(x, 0, shown)}, ${shown.titles.y} ${written(y, 1, shown)}. `;
+  picked.replaceChildren(link, document.createTextNode(text));
+  const fingerprint = path.startsWith("/models/") ? path.slice(8) : null;
+  if (!fingerprint) return;
+  const box = [...document.querySelectorAll("#models input[name=m]")].find((b) => b.value === fingerprint);
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: "Choose to compare" });
+  button.addEventListener("click", () => {
+    if (box) box.checked = true;
+    else document.getElementById("models").append(Object.assign(document.createElement("input"), { type: "hidden", name: "m", value: fingerprint }));
+    button.replaceWith("chosen");
+  });
+  picked.append(button);
+}
+
+async function loadOthers() {
+  const turn = ++asked;
+  try {
+    const answer = await fetch(plot.dataset.others, { credentials: "same-origin" });
+    if (!answer.ok || turn !== asked) return;
+    others = await answer.json();
+    draw();
+  } catch {
+    // the front is there without them
+  }
+}
+
+// a slider stands for the text field beside it: logarithmic for costs, linear for shares
+function valueAt(slider) {
+  const low = Number(slider.dataset.low), high = Number(slider.dataset.high), share = slider.value / 1000;
+  if ("percent" in slider.dataset) return low + share * (high - low);
+  return low * (high / low) ** share;
+}
+
+function fromSlider(slider) {
+  const field = document.getElementById(slider.dataset.for), isPercent = "percent" in slider.dataset;
+  const isOpen = isPercent ? slider.value === slider.min : slider.value === slider.max;
+  if (isOpen) field.value = "";
+  else if (isPercent) field.value = (100 * valueAt(slider)).toFixed(1);
+  else {
+    const value = valueAt(slider), [prefix, size] = PREFIXES.find(([, s]) => value >= s) || ["", 1];
+    field.value = Number((value / size).toPrecision(3)) + prefix;
+  }
+  slider.setAttribute("aria-valuetext", field.value ? field.value + (isPercent ? " %" : "") : "any");
+}
+
+async function ask() {
+  const query = new URLSearchParams(new FormData(question));
+  for (const [name, value] of [...query]) if (!value) query.delete(name);
+  const url = `/front?${query}`;
+  const turn = ++asked;
+  const answer = await fetch(url, { credentials: "same-origin" });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (turn !== asked) return;
+  if (!answer.ok) {
+    const message = page.querySelector(".message");
+    picked.textContent = message ? message.textContent : `The server answered ${answer.status}.`;
+    return;
+  }
+  for (const id of ["answer", "rows"]) document.getElementById(id).innerHTML = page.getElementById(id).innerHTML;
+  history.replaceState(null, "", url);
+  plot.dataset.others = `/front/others?${query}`;
+  others = null;
+  picked.textContent = "";
+  draw();
+  loadOthers();
+}
+
+if (plot) {
+  for (const slider of question.querySelectorAll("input[type=range]")) {
+    slider.addEventListener("input", () => fromSlider(slider));
+    slider.addEventListener("change", ask);
+  }
+  for (const name of ["scale", "color"]) question[name].addEventListener("change", ask);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  draw();
+  loadOthers();
+}
