@@ -39,10 +39,10 @@ def accounts_of(job: JobRow, usage: Usage) -> Accounts:
     # rows from before reservations were kept, and what no attempt tells of
     unknown = usage.unknown_seconds + cut_off
     cpus = float(execution.get("cpus_per_trial", 1.0))
-    gpus = execution.get("gpus_per_trial", 0.0)
+    gpus = float(execution.get("gpus_per_trial", 0.0))
     return Accounts(
         cpu_hours=(usage.cpu_seconds + unknown * cpus) / 3600.0,
-        gpu_hours=(usage.gpu_seconds + unknown * (1.0 if gpus == "auto" else gpus)) / 3600.0,
+        gpu_hours=(usage.gpu_seconds + unknown * gpus) / 3600.0,
         lost_hours=(usage.failed_seconds + cut_off) / 3600.0,
         saved_hours=usage.saved_seconds / 3600.0,
         retries=usage.retries,
