@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -26,6 +27,7 @@ from search_spaces.space import Choices
 RUNGS = "rungs"
 """The loop's own among a trial's attributes: what it showed on its way, for early stopping."""
 MOST_INFEASIBLE_IN_A_ROW = 2_000
+WORKERS_TO_ONE_WAITING = 20
 FAILURES_TO_GIVE_UP, INFEASIBLE_TO_GIVE_UP = 20, 500
 
 
@@ -153,11 +155,16 @@ class _Search:
                 self._begin(record)
 
     def _suggest(self) -> None:
-        """Keep every worker busy, with one more candidate waiting than there are workers."""
+        """Keep every worker busy, with a few more candidates waiting than there are workers.
+
+        Trials that wait for another's evaluation, or another job's, keep no worker busy.
+        """
         while True:
-            pending = self._evaluations.pending
-            room = self._evaluations.slots + 1 if self._evaluations.slots > 1 else 1
-            wanted = min(room - pending, self._settings.trials - self._progress.done - pending)
+            pending, slots = self._evaluations.pending, self._evaluations.slots
+            # what is waiting keeps workers busy while the sampler thinks about the next
+            room = slots + math.ceil(slots / WORKERS_TO_ONE_WAITING) if slots > 1 else 1
+            left = self._settings.trials - self._progress.done - pending
+            wanted = min(room - self._evaluations.busy, 2 * room - pending, left)
             if wanted <= 0:
                 return
             records = self._sampler.ask(wanted)

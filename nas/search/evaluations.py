@@ -88,6 +88,11 @@ class Evaluations:
         left = self._spending.trials_left()
         return left is None or self.pending < left
 
+    @property
+    def busy(self) -> int:
+        """Keys that occupy a worker, or will; not those that are waited for elsewhere."""
+        return len(self._tickets) - len(self._elsewhere)
+
     def submit(self, ticket: int, candidate: Candidate) -> None:
         """Hand in one candidate."""
         key = candidate.key.digest

@@ -56,6 +56,8 @@ class Guard:
         self._check_host(headers.get("host", ""))
         if scope["method"] not in SAFE_METHODS:
             self._check_origin(headers)
+        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope.get("query_string", b""):
+            raise Problem(400, "An address must not hold the character NUL.")
         length = headers.get("content-length", "0")
         most = self._settings.limits.body_bytes
         if not length.isdecimal() or int(length) > most:

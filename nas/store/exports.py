@@ -34,13 +34,22 @@ class Exports(Connected):
             row = connection.execute(select(exports).where(exports.c.id == export_id)).first()
             return None if row is None else ExportRow(**row._mapping)
 
-    def list_exports(self, states: Sequence[str] = (), limit: int | None = None) -> list[ExportRow]:
-        """Exports in one of the states (none means all), those asked for first come first."""
-        query = select(exports).order_by(exports.c.created_at, exports.c.id).limit(limit)
+    def list_exports(
+        self, states: Sequence[str] = (), limit: int | None = None, *, latest: bool = False
+    ) -> list[ExportRow]:
+        """Exports in one of the states (none means all), those asked for first come first.
+
+        Args:
+            latest: Of more than `limit` take those asked for last.
+        """
+        order = (exports.c.created_at, exports.c.id)
+        query = select(exports).limit(limit)
+        query = query.order_by(*((column.desc() for column in order) if latest else order))
         if states:
             query = query.where(exports.c.state.in_(states))
         with self._read() as connection:
-            return [ExportRow(**row._mapping) for row in connection.execute(query)]
+            rows = [ExportRow(**row._mapping) for row in connection.execute(query)]
+        return rows[::-1] if latest else rows
 
     def count_exports(self, states: Sequence[str]) -> int:
         """How many exports are in one of the states."""
@@ -60,6 +69,21 @@ class Exports(Connected):
             taken["lease_expires_at"] = time + timedelta(seconds=lease_s)
             take = update(exports).where(exports.c.id == export_id, free).values(taken)
             return connection.execute(take).rowcount == 1
+
+    def renew_export(self, export_id: str, worker: str, lease_s: float) -> bool:
+        """Hold an export for longer; False if another worker has it, or it has ended."""
+        mine = (exports.c.id == export_id, exports.c.worker == worker, exports.c.state == RUNNING)
+        with self._write() as connection:
+            until = shared_now(connection) + timedelta(seconds=lease_s)
+            renew = update(exports).where(*mine).values(lease_expires_at=until)
+            return connection.execute(renew).rowcount == 1
+
+    def release_export(self, export_id: str, worker: str) -> None:
+        """Leave an export to others, if this worker has it."""
+        mine = (exports.c.id == export_id, exports.c.worker == worker, exports.c.state == RUNNING)
+        free = {"state": WAITING, "worker": None, "lease_expires_at": None}
+        with self._write() as connection:
+            connection.execute(update(exports).where(*mine).values(free))
 
     def end_export(self, export_id: str, *, artifact: int | None = None, message: str = "") -> None:
         """Say what came of an export: a file, or why there is none."""

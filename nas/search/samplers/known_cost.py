@@ -30,7 +30,10 @@ from search_spaces.space import Choices
 Array = NDArray[np.float64]
 
 MOST_DATA = 500
-"""Completed trials that the model sees; fitting takes time with their cube."""
+"""Completed trials that the model sees, and pending ones; it takes time with their cube."""
+
+MOST_AT_ONCE = 200
+"""Longest plan; a choice takes time with those before it."""
 
 FEWEST = 3
 """Completed trials before there is a model."""
@@ -91,12 +94,15 @@ class KnownCostSampler:
         self._note(records)
 
     def _adopt(self, attributes: Mapping[str, Any]) -> None:
-        """Take over a plan, or a fit, from the attributes of the trial that opened it."""
+        """Take over a plan, or a fit, from the attributes of the trial that opened it.
+
+        A fit by another version of the model is left; the next plan fits anew.
+        """
         if "plan" in attributes:
             self._plan = deque(attributes["plan"])
-        if "thetas" in attributes:
-            self._thetas = [np.array(theta) for theta in attributes["thetas"]]
-            self._fitted_at = attributes["fitted_at"]
+        thetas = [np.array(theta) for theta in attributes.get("thetas", [])]
+        if thetas and all(len(theta) == self._kernel.size for theta in thetas):
+            self._thetas, self._fitted_at = thetas, attributes["fitted_at"]
 
     def _note(self, records: Sequence[TrialRecord]) -> None:
         self._records += records
@@ -142,7 +148,7 @@ class KnownCostSampler:
         if completed < FEWEST:
             count = max(wanted, self._options.startup_trials - number)
             return {"plan": self._spread(count, rng).tolist()}
-        count = max(wanted, completed // 100)
+        count = min(max(wanted, completed // 100), MOST_AT_ONCE)
         seen = self._observe()
         attributes, thetas = {}, self._thetas
         if thetas is None or ended < 30 or ended >= 1.1 * self._fitted_at:

@@ -15,7 +15,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nas.search.samplers.features import SHARED, Layout
+from nas.search.samplers.features import GROWTH, SHARED, Layout
 
 Array = NDArray[np.float64]
 
@@ -41,10 +41,11 @@ class Kernel:
         """Mean and deviation of every hyperparameter, for standardised targets.
 
         Effects shared by a family of decisions start small: where there are none, believing in
-        them costs more than learning of them late.
+        them costs more than learning of them late. That larger options are better on the whole
+        is likely from the start.
         """
         blocks = self.layout.blocks
-        linear = [-3.0 if block == SHARED else -1.0 for block in range(blocks)]
+        linear = [{SHARED: -3.0, GROWTH: 0.0}.get(block, -1.0) for block in range(blocks)]
         mean = [*np.log(self.layout.usual_weight), 0.0, *linear, -6.0]
         deviation = [*[1.0] * self.layout.weights, 1.5, *[1.5] * blocks, 2.0]
         return np.array(mean), np.array(deviation)
@@ -184,6 +185,17 @@ def condition(
     """Show data to the process; targets and noise variances in their own units."""
     covariance = kernel(theta, inputs, inputs)
     covariance[np.diag_indices(len(inputs))] += kernel.noise(theta) + noise / scale**2
-    factor = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+    factor = _factor(covariance)
     alpha = scipy.linalg.cho_solve((factor, True), (targets - shift) / scale, check_finite=False)
     return Posterior(kernel, theta, inputs, factor, alpha, shift, scale)
+
+
+def _factor(covariance: Array) -> Array:
+    """Its lower Cholesky factor; where rounding has left none, that of one with more noise."""
+    for share in (0.0, 1e-8, 1e-5):
+        try:
+            covariance[np.diag_indices(len(covariance))] += share * np.diag(covariance).mean()
+            return np.asarray(scipy.linalg.cholesky(covariance, lower=True, check_finite=False))
+        except np.linalg.LinAlgError:
+            continue
+    return np.asarray(scipy.linalg.cholesky(covariance + np.eye(len(covariance)), lower=True))

@@ -82,14 +82,19 @@ class Observations:
 
 
 class View:
-    """Scales costs and centres inputs as the told trials have them."""
+    """Scales costs and centres inputs as the told trials have them.
 
-    def __init__(self, kernel: Kernel, told: Pool) -> None:
-        self._layout = kernel.layout
+    Where many workers begin, the first to end may be alike in cost, and the pending ones not.
+    """
+
+    def __init__(self, kernel: Kernel, seen: Observations) -> None:
+        self._layout, told = kernel.layout, seen.told
         size = np.median(np.abs(told.costs), axis=0)
         self._unit = np.where(size > 0, size, 1.0) * 1e-3  # so that arcsinh is a logarithm
         scaled = np.arcsinh(told.costs / self._unit)
-        self._shift, self._scale = scaled.mean(axis=0), scaled.std(axis=0) + 1e-9
+        among_all = np.concatenate([scaled, np.arcsinh(seen.pending.costs / self._unit)])
+        scale = np.maximum(scaled.std(axis=0), 0.1 * among_all.std(axis=0))
+        self._shift, self._scale = scaled.mean(axis=0), np.where(scale > 1e-9, scale, 1.0)
         self._center = np.zeros(1)
         self._center = self.inputs(told).mean(axis=0)
 
@@ -104,7 +109,7 @@ def fit_all(kernel: Kernel, seen: Observations, start: Sequence[Array] | None) -
     Args:
         start: Earlier ones, where there are any.
     """
-    view, part = View(kernel, seen.told), _part(len(seen.told))
+    view, part = View(kernel, seen), _evenly(len(seen.told), FIT_DATA)
     inputs = view.inputs(seen.told.take(part))
     starts, steps = ([kernel.prior[0]] * (seen.values.shape[1] + 1), 60)
     if start is not None:
@@ -117,14 +122,14 @@ def fit_all(kernel: Kernel, seen: Observations, start: Sequence[Array] | None) -
     trials, labels = _feasibility(seen)
     if len(trials) == len(seen.told):
         return [*found, kernel.prior[0]]
-    part = _part(len(trials))
+    part = _evenly(len(trials), FIT_DATA)
     inputs, noise = view.inputs(trials.take(part)), np.full(len(part), LABEL_NOISE)
     return [*found, fit(kernel, inputs, 2 * (labels[part] - 1), noise, starts[-1], steps)]
 
 
-def _part(count: int) -> NDArray[np.intp]:
-    """Places of the trials to fit to, evenly from first to last."""
-    return np.linspace(0, count - 1, min(count, FIT_DATA)).astype(np.intp)
+def _evenly(count: int, most: int) -> NDArray[np.intp]:
+    """At most so many places, evenly from first to last."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
 
 
 def _feasibility(seen: Observations) -> tuple[Pool, Array]:
@@ -146,7 +151,7 @@ class Beliefs:
     """The models with all that was seen, pending trials as if they had met their expectation."""
 
     def __init__(self, kernel: Kernel, thetas: Sequence[Array], goals: Goals, seen: Observations):
-        self._goals, self._view = goals, View(kernel, seen.told)
+        self._goals, self._view = goals, View(kernel, seen)
         told, pending = self._view.inputs(seen.told), self._view.inputs(seen.pending)
         inputs = np.concatenate([told, pending])
         self.models: list[Posterior] = []
@@ -296,8 +301,15 @@ def shortfall(gains: Array) -> Array:
 
 
 def thin(seen: Observations, goals: Goals, most: int) -> Observations:
-    """Keep the told trials that matter for the front, and some others to know the rest by."""
-    seen = replace(seen, lost=seen.lost.take(np.arange(len(seen.lost))[-most // 2 :]))
+    """Keep the told trials that matter for the front, and some others to know the rest by.
+
+    Of more pending ones than `most` some stand for all; none is suggested again either way.
+    """
+    seen = replace(
+        seen,
+        lost=seen.lost.take(np.arange(len(seen.lost))[-most // 2 :]),
+        pending=seen.pending.take(_evenly(len(seen.pending), most)),
+    )
     if len(seen.told) <= most:
         return seen
     short = shortfall(goals.gains(seen.told.costs, seen.values))

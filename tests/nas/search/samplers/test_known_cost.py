@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nas.pareto import hypervolume
-from nas.search.samplers import make_sampler
+from nas.search.samplers import known_cost, make_sampler
 from nas.search.samplers.contract import ObjectiveSpec, TrialRecord, TrialState
 from nas.search.samplers.planning import Beliefs, Observations, make_goals
 from search_spaces.space import Choices
@@ -75,6 +75,29 @@ def test_a_batch_is_diverse_and_counts_pending_trials() -> None:
     run(sampler, 12)
     first, second = sampler.ask(6), sampler.ask(6)
     assert len(spread([*first, *second])) == 12
+
+
+def test_many_workers_whose_first_results_are_alike_in_cost_are_served() -> None:
+    def alike(choices: Sequence[Choices]) -> dict[str, np.ndarray]:
+        return {"macs": np.where([c["kernel0"] == 3 for c in choices], 40.0, macs(choices)["macs"])}
+
+    sampler = make_sampler("known_cost", make_problem(known_costs=alike))
+    asked = sampler.ask(120)
+    for record in [r for r in asked if r.choices["kernel0"] == 3][:6]:
+        sampler.tell(replace(completed(record), values=(accuracy(record.choices), 40.0)))
+    assert len(spread([*asked, *sampler.ask(4)])) == 124
+
+
+def test_more_pending_trials_than_the_model_sees_are_not_suggested_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(known_cost, "MOST_DATA", 20)
+    monkeypatch.setattr(known_cost, "MOST_AT_ONCE", 7)
+    sampler = make_sampler("known_cost", make_problem())
+    asked = sampler.ask(60)
+    for record in asked[:10]:
+        sampler.tell(completed(record))
+    assert len(spread([*asked, *sampler.ask(30)])) == 90
 
 
 def test_what_violates_a_constraint_is_never_suggested() -> None:
@@ -167,6 +190,19 @@ def test_any_number_of_known_and_unknown_objectives_is_searched(
             done = values(record.choices, known)
             sampler.tell(replace(record, state=TrialState.COMPLETED, values=done))
     assert len(spread(sampler.ask(3))) == 3
+
+
+def test_a_fit_by_another_version_of_the_model_is_made_anew() -> None:
+    problem = make_problem()
+    told = run(make_sampler("known_cost", problem), 14)
+    old = [
+        replace(r, attributes={**r.attributes, "thetas": [[0.0] * 3] * 2, "fitted_at": 13})
+        for r in told
+    ]
+    sampler = make_sampler("known_cost", problem)
+    sampler.restore(old)
+    (asked,) = sampler.ask(1)
+    assert tuple(asked.choices.values()) not in spread(told)
 
 
 def test_without_any_known_cost_it_is_a_plain_model_based_search() -> None:
