@@ -288,7 +288,8 @@ class Client:
     # how it is asked
 
     def _get(self, kind: type[T], path: str, **parameters: Any) -> T:
-        return _read(kind, self._ask("GET", path, params=_given(parameters)))
+        answer: T = _read(kind, self._ask("GET", path, params=_given(parameters)))
+        return answer
 
     def _post(
         self,
@@ -304,7 +305,8 @@ class Client:
         elif document is not None:
             content["content"] = _job_text(Path(document))
             content["headers"] |= YAML
-        return _read(kind, self._ask("POST", path, **content))
+        answer: T = _read(kind, self._ask("POST", path, **content))
+        return answer
 
     def _ask(self, method: str, path: str, **content: Any) -> httpx2.Response:
         # what may be sent twice without doing anything twice is
@@ -411,16 +413,17 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _read(kind: type[T], response: httpx2.Response) -> T:
+def _read(kind: Any, response: httpx2.Response) -> Any:
     if response.status_code >= 300:
         _refuse(response)
     try:
-        answer: T = _adapter(kind).validate_json(response.content)
+        return _adapter(kind).validate_json(response.content)
     except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
         raise ServerError(
-            f"The server answers otherwise than this client expects: {error}"
+            f"The server answers otherwise than this client expects: {place}: {first['msg']}."
         ) from None
-    return answer
 
 
 def _refuse(response: httpx2.Response) -> None:

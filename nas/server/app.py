@@ -50,9 +50,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix="/v1")
     app.include_router(operations.router)
     app.include_router(pages.router)
-    operations.install(app)
     pages.install(app)
     app.add_middleware(Guard, settings=settings)
+    operations.install(app)  # outermost, so that what is refused is seen, too
     return app
 
 

@@ -27,7 +27,15 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as NoConnectionFree,
+)
 
 from nas.errors import InvalidRequestError, NasError
 from nas.store.columns import dumps, loads
@@ -127,7 +135,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.begin() as connection:
             yield connection
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, NoConnectionFree) as error:
         raise StoreError(
             f"The store {shown_url(engine.url)} did not answer: {_cause(error, engine.url)}."
         ) from error
@@ -159,6 +167,7 @@ def check_version(connection: Connection, shown: str) -> None:
 
 def _make_engine(url: URL) -> Engine:
     options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
+    options["hide_parameters"] = True  # in errors, that is, which are logged
     if url.get_backend_name() == "sqlite":
         # a waiting writer polls up to this long; threads may pass a connection on, one at a time
         options["connect_args"] = {"timeout": SQLITE_WAIT_S, "check_same_thread": False}

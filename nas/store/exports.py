@@ -35,18 +35,26 @@ class Exports(Connected):
             return None if row is None else ExportRow(**row._mapping)
 
     def list_exports(
-        self, states: Sequence[str] = (), limit: int | None = None, *, latest: bool = False
+        self,
+        states: Sequence[str] = (),
+        limit: int | None = None,
+        *,
+        latest: bool = False,
+        architecture: str | None = None,
     ) -> list[ExportRow]:
         """Exports in one of the states (none means all), those asked for first come first.
 
         Args:
             latest: Of more than `limit` take those asked for last.
+            architecture: Fingerprint of the network that they are of.
         """
         order = (exports.c.created_at, exports.c.id)
         query = select(exports).limit(limit)
         query = query.order_by(*((column.desc() for column in order) if latest else order))
         if states:
             query = query.where(exports.c.state.in_(states))
+        if architecture is not None:
+            query = query.where(exports.c.architecture == architecture)
         with self._read() as connection:
             rows = [ExportRow(**row._mapping) for row in connection.execute(query)]
         return rows[::-1] if latest else rows

@@ -135,6 +135,13 @@ class Jobs(Connected):
         with self._read() as connection:
             return [_job(row) for row in connection.execute(query)]
 
+    def count_jobs(self) -> dict[str, int]:
+        """How many jobs are in each state; every state is named."""
+        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+        with self._read() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query)}
+        return {str(state): found.get(state, 0) for state in JobState}
+
     def set_job_state(self, job_id: str, state: str, message: str = "") -> None:
         """Say where a job stands; the first start and the end are timed."""
         changes: dict[str, Any] = {"state": state, "message": message}

@@ -24,14 +24,14 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def list_families(request: Request, reader: Reader) -> Response:
     """All families, the latest first."""
     store = store_of(request)
-    return page(request, "families.html", families=store.families()[::-1][:200])
+    return page(request, "families.html", families=store.latest_families(limit=200))
 
 
 @router.get("/families/{family_id}")
 def show_family(request: Request, reader: Reader, family_id: str) -> Response:
     """A family with its scaling curve."""
     store = store_of(request)
-    family = next((f for f in store.families() if f.id == family_id), None)
+    family = store.family(family_id)
     if family is None:
         raise Problem(404, f"There is no family {family_id!r:.80}.")
     found = store.evaluations(m.evaluation for m in family.members if m.evaluation)

@@ -128,7 +128,8 @@ def list_trials(
     """Trials by their numbers."""
     store = store_of(request)
     job = find_job(store, name)
-    rows = [t for t in store.trials(job.id) if t.number > after and state in ("", t.state)]
+    most = None if state else TRIALS + 1
+    rows = [t for t in store.trials(job.id, after=after, limit=most) if state in ("", t.state)]
     shown = rows[:TRIALS]
     more = len(rows) > TRIALS
     return page(
@@ -149,7 +150,8 @@ def show_trial(request: Request, reader: Reader, name: str, number: int) -> Resp
     """One trial: what was chosen, and what came of it."""
     store = store_of(request)
     job = find_job(store, name)
-    trial = next((t for t in store.trials(job.id) if t.number == number), None)
+    found = store.trials(job.id, after=number - 1, limit=1) if number >= 0 else []
+    trial = next((t for t in found if t.number == number), None)
     if trial is None:
         raise Problem(404, f"Job {job.name} has no trial {number}.")
     evaluation = store.evaluation(trial.evaluation) if trial.evaluation else None
@@ -279,11 +281,13 @@ def _volumes(store: Store, job: JobRow) -> Markup:
             )
     if not points:
         return Markup("")
-    points.append(charts.Point(x=last, y=points[-1].y))
+    if last > points[-1].x:
+        points.append(charts.Point(x=last, y=points[-1].y))
     unit, size = ("hours", 3600.0) if last > 7200 else ("minutes", 60.0) if last > 120 else ("s", 1)
     points = [replace(p, x=p.x / size) for p in points]
     line = charts.Line(label="Hypervolume", points=points, kind="step")
-    x = replace(axis(metric("hypervolume")), title=f"Time since the start ({unit})")
+    title = f"Time since the start ({unit})"
+    x = replace(axis(metric("hypervolume")), title=title, limits=(0.0, last / size))
     y = replace(axis(metric("hypervolume")), title="Hypervolume")
     return charts.line_chart([line], x, y, "Hypervolume of the front over time")
 
