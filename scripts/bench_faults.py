@@ -33,13 +33,21 @@ from faults_bench.witness import Line, computed_twice, work_done_again
 WORKS = ("steps", "digits")
 SPARE_TRIALS = 12
 """A job with fewer left is not broken any more, but let end."""
-PAUSE_S = (0.5, 4.0)
+SHORTEST_PAUSE_S = 0.5
 
 
 class Run:
     """Faults on one site, and the job that is under way there."""
 
-    def __init__(self, site: Site, trials: int, works: Sequence[str], rng: random.Random) -> None:
+    def __init__(
+        self,
+        site: Site,
+        trials: int,
+        works: Sequence[str],
+        rng: random.Random,
+        longest_pause_s: float,
+    ) -> None:
+        self._longest_pause_s = longest_pause_s
         self._site, self._trials, self._works, self._rng = site, trials, works, rng
         self._job: str | None = None
         self.faults: list[Fault] = []
@@ -47,7 +55,7 @@ class Run:
     def go(self, kinds: Sequence[str]) -> None:
         for number, kind in enumerate(kinds, 1):
             job = self._busy_job()
-            time.sleep(self._rng.uniform(*PAUSE_S))
+            time.sleep(self._rng.uniform(SHORTEST_PAUSE_S, self._longest_pause_s))
             fault = break_once(self._site, job, kind, self._rng)
             self.faults.append(fault)
             print(
@@ -62,7 +70,8 @@ class Run:
     def _busy_job(self) -> str:
         """A job with enough trials left, and every slot at work."""
         site = self._site
-        if self._job is not None and site.left(self._job, self._trials) < SPARE_TRIALS:
+        spare = min(SPARE_TRIALS, self._trials // 3)
+        if self._job is not None and site.left(self._job, self._trials) < spare:
             self._finish()
         if self._job is None:
             self._job = site.submit(self._works[len(site.jobs) % len(self._works)], self._trials)
@@ -173,6 +182,8 @@ def main() -> int:
         parser.add_argument(f"--{option}", type=int, default=count)
     parser.add_argument("--trials", type=int, default=150, help="of each job")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
+    parser.add_argument("--pause", type=float, default=4.0, help="longest, between faults")
+    parser.add_argument("--outage", type=float, default=15.0, help="longest, of the database")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--memory-head", action="store_true", help="the head's state dies with it")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
@@ -185,8 +196,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="nasf-", dir="/tmp"))
     print(f"seed {arguments.seed}, everything under {folder}", flush=True)
     started = time.monotonic()
-    site = Site(folder, keeps_state=not arguments.memory_head)
-    run = Run(site, arguments.trials, arguments.works, rng)
+    site = Site(folder, not arguments.memory_head, arguments.outage)
+    run = Run(site, arguments.trials, arguments.works, rng, arguments.pause)
     try:
         try:
             run.go(kinds)

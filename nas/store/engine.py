@@ -8,6 +8,7 @@ write later would be refused at once instead of waiting its turn.
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -84,8 +85,11 @@ def open_engine(url: str, *, create: bool = True, upgrade: bool = False) -> Engi
         _prepare(engine, shown, create, upgrade)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
+        way_out = ""
+        if parsed.get_backend_name() != "sqlite":
+            way_out = f"; see that it runs and can be reached from {socket.gethostname()}"
         raise InvalidRequestError(
-            f"The store {shown} can't be opened: {_cause(error, parsed)}."
+            f"The store {shown} can't be opened: {_cause(error, parsed)}{way_out}."
         ) from None
     except BaseException:
         engine.dispose()

@@ -129,6 +129,8 @@ class Cluster:
             "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
+            # a driver may run on any node, and so may the one that goes on with its job
+            "RAY_JOB_ALLOW_DRIVER_ON_WORKER_NODES": "1",
             "RAY_USAGE_STATS_ENABLED": "0",
             # fewer processes that nobody asked for, on a machine of two cores
             "RAY_enable_worker_prestart": "0",
@@ -141,6 +143,9 @@ class Cluster:
         self._port, self._dashboard = free_port(), free_port()
         self._agent, self._client = free_port(), free_port()
         self._started = 0
+        self._names_nodes = (
+            subprocess.run(["unshare", "--uts", "true"], check=False).returncode == 0
+        )
         self.head: Node | None = None
         self.nodes: list[Node] = []
 
@@ -194,6 +199,7 @@ class Cluster:
         with open(folder / "out", "wb") as out:
             process = subprocess.Popen(
                 [
+                    *self._own_name(f"node-{self._started}"),
                     *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
                     *("--node-ip-address", ip, "--temp-dir", str(folder)),
                     *("--object-store-memory", str(OBJECT_STORE_BYTES)),
@@ -209,6 +215,12 @@ class Cluster:
                 start_new_session=True,
             )
         return Node(process, folder, ip)
+
+    def _own_name(self, name: str) -> tuple[str, ...]:
+        """A host name for one node alone, so that nobody takes two nodes for one machine."""
+        if not self._names_nodes:
+            return ()
+        return ("unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', name)
 
     def close(self) -> None:
         for node in (*self.nodes, self.head):

@@ -13,9 +13,10 @@ import psutil
 
 from faults_bench.cluster import wait_for
 from faults_bench.site import SLOTS, Site, describe
+from nas.store import JobState
 
 WHOLE_WITHIN_S = 300
-OUTAGE_S = (2.0, 15.0)
+SHORTEST_OUTAGE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +62,18 @@ def kill_worker(site: Site, job: str, rng: random.Random) -> Broken:
 
 
 def kill_node(site: Site, job: str, rng: random.Random) -> Broken:
-    """Kill a node with everything on it; another comes soon after."""
-    node = rng.choice(site.cluster.nodes)
+    """Kill a node with everything on it, maybe the driver, too; another comes soon after."""
+    node, pid = rng.choice(site.cluster.nodes), site.row(job).driver_pid or 0
     gone = frozenset(worker.pid for worker in node.workers())
     site.cluster.nodes.remove(node)
     node.kill()
     over = time.time()
     time.sleep(rng.uniform(0, 3))
     site.cluster.add_node()
+    if not psutil.pid_exists(pid):  # the driver was there
+        gone |= site.worker_pids()
+        site.resume(job)
+        over = time.time()
     return Broken(over, gone)
 
 
@@ -84,14 +89,14 @@ def kill_driver(site: Site, job: str, rng: random.Random) -> Broken:
 def stop_database(site: Site, job: str, rng: random.Random) -> Broken:
     """Stop the database as a crash does, and start it after seconds."""
     site.database.stop()
-    time.sleep(rng.uniform(*OUTAGE_S))
+    time.sleep(rng.uniform(SHORTEST_OUTAGE_S, site.longest_outage_s))
     site.database.start()
     return Broken(time.time())
 
 
 def restart_head(site: Site, job: str, rng: random.Random) -> Broken:
-    """Kill the head with everything on it (the driver, too) and start another in its place."""
-    gone = site.worker_pids()
+    """Kill the head with everything on it (maybe the driver), and start another in its place."""
+    gone, pid = site.worker_pids(), site.row(job).driver_pid or 0
     assert site.cluster.head is not None
     site.cluster.head.kill()
     time.sleep(rng.uniform(0, 3))
@@ -100,6 +105,8 @@ def restart_head(site: Site, job: str, rng: random.Random) -> Broken:
             node.kill()
     site.cluster.start_head()
     site.tend()
+    if psutil.pid_exists(pid) and site.cluster.keeps_state:  # the driver was elsewhere
+        return Broken(time.time())
     site.resume(job)
     return Broken(time.time(), gone)
 
@@ -114,16 +121,16 @@ KINDS: dict[str, Callable[[Site, str, random.Random], Broken]] = {
 
 
 def break_once(site: Site, job: str, kind: str, rng: random.Random) -> Fault:
-    """Break something and wait until every slot computes again."""
+    """Break something and wait until every slot computes again (or the job is complete)."""
     before, at, story = site.completed(job), time.time(), ""
     try:
         broken = KINDS[kind](site, job, rng)
 
         def whole() -> bool:
             site.tend()
-            if site.ended(job):
+            if site.ended(job) and site.row(job).state != JobState.COMPLETED:
                 raise TimeoutError("the job ended before every slot computed again")
-            return site.busy(broken.over, broken.gone)
+            return site.ended(job) or site.busy(broken.over, broken.gone)
 
         wait_for(whole, WHOLE_WITHIN_S, "every slot computes again")
     except TimeoutError as error:

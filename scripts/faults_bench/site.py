@@ -46,10 +46,13 @@ class Site:
     Args:
         folder: Short path; holds everything.
         keeps_state: See `Cluster`.
+        longest_outage_s: Of the database.
     """
 
-    def __init__(self, folder: Path, keeps_state: bool = True) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, keeps_state: bool = True, longest_outage_s: float = 15.0
+    ) -> None:
+        self.folder, self.longest_outage_s = folder, longest_outage_s
         shared = folder / "shared"
         shared.mkdir()
         self.witness = Witness(folder / "witness.jsonl")
