@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -19,6 +20,7 @@ from nas.server.guard import Guard
 from nas.server.openapi import add_openapi
 from nas.server.settings import Settings
 from nas.store import Store
+from nas.store.engine import CONNECTIONS
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -57,6 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # more threads at work than this only take turns at Python's lock and open more connections
+    current_default_thread_limiter().total_tokens = CONNECTIONS
     app.state.exporter.start()
     yield
     await run_in_threadpool(app.state.exporter.close)

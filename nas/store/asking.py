@@ -122,11 +122,14 @@ class Asked:
     def conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
         """The filter, said of evaluations or of an alias of that table."""
         where = self.where
-        found: list[ColumnElement[bool]] = [of.c.status == "completed"]
+        status, comparable = of.c.status, of.c.comparable
+        if where.architecture is not None:  # found by that; SQLite would walk all that compares
+            status, comparable = func.coalesce(status, ""), func.coalesce(comparable, "")
+        found: list[ColumnElement[bool]] = [status == "completed"]
         if self.comparable is not None:
-            found.append(of.c.comparable == self.comparable)
+            found.append(comparable == self.comparable)
         elif self.groups is not None:
-            found.append(of.c.comparable.in_(self.groups))
+            found.append(comparable.in_(self.groups))
         if where.architecture is not None:
             found.append(of.c.architecture == where.architecture)
         if where.job is not None or where.space is not None:

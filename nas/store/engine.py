@@ -47,6 +47,8 @@ SQLITE_WAIT_S = 30.0
 SQLITE_CACHE_KIB = 65_536
 SQLITE_CHECKPOINT_PAGES = 4_000  # 16 MiB
 CONNECT_TIMEOUT_S = 5
+CONNECTIONS = 12
+"""Kept open by one process; more are opened where they are needed, and closed again."""
 SQLITE_STEPS = 20_000  # of its virtual machine between two looks at the clock; about 1 ms
 UPGRADE_LOCK = 7_305_141  # any number, the same in every process
 
@@ -205,6 +207,7 @@ def check_version(connection: Connection, shown: str) -> None:
 def _make_engine(url: URL) -> Engine:
     options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
     options["hide_parameters"] = True  # in errors, that is, which are logged
+    options["pool_size"] = CONNECTIONS
     if url.get_backend_name() == "sqlite":
         # a waiting writer polls up to this long; threads may pass a connection on, one at a time
         options["connect_args"] = {"timeout": SQLITE_WAIT_S, "check_same_thread": False}

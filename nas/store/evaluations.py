@@ -76,7 +76,9 @@ class Evaluations(Connected):
         """
         if not text:
             return None
-        begins = architectures.c.fingerprint.startswith(text, autoescape=True)
+        name = architectures.c.fingerprint
+        # both bounds are found by the index, which LIKE is not; fingerprints end before "g"
+        begins = and_(name >= text, name < f"{text}g", name.startswith(text, autoescape=True))
         with self._read() as connection:
             found = connection.execute(select(architectures).where(begins).limit(2)).all()
         if len(found) > 1:

@@ -24,17 +24,17 @@ Reader = Annotated[Principal, Depends(needs("read"))]
 Submitter = Annotated[Principal, Depends(needs("submit"))]
 
 
-def _store(request: Request) -> Store:
+async def _store(request: Request) -> Store:  # not in a thread, which takes longer than this
     store: Store = request.app.state.store
     return store
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-def _limit(
+async def _limit(
     settings: Annotated[Settings, Depends(_settings)],
     limit: Annotated[int, Query(ge=1, le=10_000, description="Rows of a page.")] = 50,
 ) -> int:
