@@ -77,7 +77,7 @@ def trained(evaluator: TrainingEvaluator) -> tuple[Result, list[Report]]:
     executor = RayTrainExecutor(partial(work_together, work), hear, workers=2, gpus_per_worker=0)
     try:
         executor.submit("a", (evaluator, [Request(key="a", architecture=NETWORK, seed=3)]))
-        (result,) = executor.collect(timeout_s=300)
+        (result,) = executor.collect(timeout_s=900)
     finally:
         executor.close()
     assert result.error is None
