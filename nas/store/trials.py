@@ -119,7 +119,7 @@ def _end_parameters(job_id: str, end: TrialEnd) -> dict[str, Any]:
         "_attributes": end.attributes,
         "_evaluation": kept.key if isinstance(kept, EvaluationRow) else kept,
         "_reused": end.reused,
-        "_ended_at": now(),
+        "_ended_at": now() if end.state in ENDED else None,
     }
 
 

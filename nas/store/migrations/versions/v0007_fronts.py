@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0006"
 
 COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 PARTS = "dataset, split, recipe, evaluator, train_on, fidelity"
