@@ -26,9 +26,12 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cluster.desk import ClosingError, Desk
+from cluster.errors import ClusterError
 from cluster.executor import OnReport, Report, Result, Verdict, Work
-from cluster.ray_runtime import enter_ray, wait_for_slots
+from cluster.ray_runtime import enter_ray, is_own_node_alive, wait_for_slots
 
+LOOK_S = 10.0
+"""How often the driver looks whether Ray still takes it for alive."""
 STARTING_S = 15.0
 """How long an idle actor is kept from a trial whose own is starting."""
 
@@ -127,6 +130,9 @@ class RayTuneExecutor:
             try:
                 _make_tuner(trainable, self._desk, self._slots, self._folder, number).fit()
             except ClosingError:
+                return
+            except ClusterError as error:
+                self._desk.abandon(str(error))
                 return
             except Exception:
                 if self._desk.closing:
@@ -248,6 +254,7 @@ class _Referee(FIFOScheduler):
         self._desk = desk
         self._spare_actors = slots
         self._keeps_starting_actors = False
+        self._look_at = time.monotonic() + LOOK_S
 
     def __reduce__(self) -> Any:
         return _Referee, (None, 0)  # as in _Feed
@@ -259,6 +266,13 @@ class _Referee(FIFOScheduler):
                 if trial.temporary_state.ray_actor is not None:
                     ray.kill(trial.temporary_state.ray_actor)
             raise ClosingError  # Tune's orderly end would write files and wait for running steps
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_S
+            if not is_own_node_alive():
+                raise ClusterError(
+                    "Ray has lost the node that this driver belongs to, and runs nothing for it "
+                    "any more; every result that came in is kept. Go on with nas resume."
+                )
         if not self._keeps_starting_actors:
             self._keeps_starting_actors = True
             with contextlib.suppress(AttributeError):

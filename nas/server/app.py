@@ -19,6 +19,7 @@ from nas.server.exporting import Exporter
 from nas.server.guard import Guard
 from nas.server.openapi import add_openapi
 from nas.server.settings import Settings
+from nas.server.together import Together
 from nas.store import Store
 from nas.store.engine import CONNECTIONS
 
@@ -26,8 +27,8 @@ from nas.store.engine import CONNECTIONS
 def create_app(settings: Settings) -> FastAPI:
     """The whole server over one store.
 
-    `app.state` holds `settings`, `store`, `failed_tries`, `exporter` and `streams`, for every
-    route to use.
+    `app.state` holds `settings`, `store`, `failed_tries`, `exporter`, `streams` and `together`,
+    for every route to use.
 
     Raises:
         InvalidRequestError: If the store can't be opened.
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.failed_tries = FailedTries(limits.failed_tries, limits.failed_window_s)
     app.state.exporter = Exporter(app.state.store, settings)
     app.state.streams = Streams()
+    app.state.together = Together()
     add_handlers(app)
     add_openapi(app)
     for router in routers():

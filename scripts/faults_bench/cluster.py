@@ -129,8 +129,6 @@ class Cluster:
             "PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
-            # a driver may run on any node, and so may the one that goes on with its job
-            "RAY_JOB_ALLOW_DRIVER_ON_WORKER_NODES": "1",
             "RAY_USAGE_STATS_ENABLED": "0",
             # fewer processes that nobody asked for, on a machine of two cores
             "RAY_enable_worker_prestart": "0",

@@ -62,18 +62,14 @@ def kill_worker(site: Site, job: str, rng: random.Random) -> Broken:
 
 
 def kill_node(site: Site, job: str, rng: random.Random) -> Broken:
-    """Kill a node with everything on it, maybe the driver, too; another comes soon after."""
-    node, pid = rng.choice(site.cluster.nodes), site.row(job).driver_pid or 0
+    """Kill a node with everything on it; another comes soon after."""
+    node = rng.choice(site.cluster.nodes)
     gone = frozenset(worker.pid for worker in node.workers())
     site.cluster.nodes.remove(node)
     node.kill()
     over = time.time()
     time.sleep(rng.uniform(0, 3))
     site.cluster.add_node()
-    if not psutil.pid_exists(pid):  # the driver was there
-        gone |= site.worker_pids()
-        site.resume(job)
-        over = time.time()
     return Broken(over, gone)
 
 
@@ -95,8 +91,8 @@ def stop_database(site: Site, job: str, rng: random.Random) -> Broken:
 
 
 def restart_head(site: Site, job: str, rng: random.Random) -> Broken:
-    """Kill the head with everything on it (maybe the driver), and start another in its place."""
-    gone, pid = site.worker_pids(), site.row(job).driver_pid or 0
+    """Kill the head with everything on it (the driver, too), and start another in its place."""
+    gone = site.worker_pids()
     assert site.cluster.head is not None
     site.cluster.head.kill()
     time.sleep(rng.uniform(0, 3))
@@ -105,8 +101,6 @@ def restart_head(site: Site, job: str, rng: random.Random) -> Broken:
             node.kill()
     site.cluster.start_head()
     site.tend()
-    if psutil.pid_exists(pid) and site.cluster.keeps_state:  # the driver was elsewhere
-        return Broken(time.time())
     site.resume(job)
     return Broken(time.time(), gone)
 

@@ -134,6 +134,19 @@ class TestRayTuneExecutor(ExecutorContract):
         assert {result.error for result in results.values()} == {None}
         assert max(result.attempts for result in results.values()) == 2
 
+    def test_a_driver_that_ray_takes_for_dead_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("cluster.ray_tune.LOOK_S", 1.0)
+        executor = RayTuneExecutor(play_with_death, slots=1)
+        try:
+            executor.submit("long", ("report for ever", str(tmp_path / "end")))
+            monkeypatch.setattr("cluster.ray_tune.is_own_node_alive", lambda: False)
+            with pytest.raises(ClusterError, match="nas resume"):
+                executor.collect(60)
+        finally:
+            executor.close()
+
     def test_closed_executor_takes_no_more(self) -> None:
         executor = self.make(play)  # never hears a report
         executor.close()

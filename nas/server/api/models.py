@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from starlette.responses import Response
 
 from nas.documents import ModelPage
 from nas.errors import InvalidRequestError
@@ -22,6 +23,7 @@ from nas.quantity import Bound, parse_bound
 from nas.server.api.architectures import evaluation_document
 from nas.server.api.common import JobName, Reader, TheSettings, TheStore, job_named
 from nas.server.errors import Problem
+from nas.server.together import Together
 from nas.store import (
     Added,
     Comparable,
@@ -35,6 +37,7 @@ from nas.store import (
 
 router = APIRouter(tags=["models"])
 USUAL = ("macs", "val_accuracy")
+_ROWS = TypeAdapter(list[ModelRow])
 ORIGINS: dict[str, tuple[str, ...] | None] = {
     "search": ("search", "known"),
     "family": ("family",),
@@ -121,12 +124,21 @@ def kinds(reader: Reader, store: TheStore) -> list[Comparable]:
     return store.comparables()
 
 
-@router.get("/front", responses={404: {}})
-def front(reader: Reader, store: TheStore, query: Annotated[FrontQuery, Query()]) -> list[ModelRow]:
+@router.get("/front", response_model=list[ModelRow], responses={404: {}})
+async def front(
+    reader: Reader, request: Request, store: TheStore, query: Annotated[FrontQuery, Query()]
+) -> Response:
     """The models that no other beats in both metrics, the best by the first of them first.
 
     Without `x` and `y` a job's own objectives, else MACs and validation accuracy.
     """
+    together: Together = request.app.state.together
+    key = ("front", query.model_dump_json())
+    body = await together.ask(key, lambda: _ROWS.dump_json(_front(store, query)))
+    return Response(body, media_type="application/json")
+
+
+def _front(store: Store, query: FrontQuery) -> list[ModelRow]:
     job = _job(store, query)
     names, maximize = _axes(query, job)
     if job is not None and is_over_table(job):
