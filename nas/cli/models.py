@@ -213,6 +213,10 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train on so many GPUs, or CPUs, at once; batches are shared."),
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
@@ -223,6 +227,11 @@ def train(
     from nas.jobs.train import train_one
 
     spec = job_settings(job, file, data, epochs, store) or JobSpec(name="train")
+    if workers is not None:
+        together = spec.execution.model_copy(
+            update={"workers_together": workers, "executor": "ray"}
+        )
+        spec = spec.model_copy(update={"execution": together})
     architecture = find_architecture(name, store)
     opened = open_store(store, create=True)
     with LiveReporter() as reporter:

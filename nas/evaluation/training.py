@@ -9,12 +9,13 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cluster.executor import Report
+from cluster.executor import Report, Work
 from nas.data import DataSpec, ImageData, artifacts, load_data
 from nas.errors import NasError
 from nas.evaluation.contract import Outcome, Request, Status
 from nas.evaluation.on_gpu import free_memory, staying
 from nas.training.errors import OutOfMemory, TrainingInfeasible
+from nas.training.group import current_group
 from nas.training.recipe import Recipe, TrainOn
 from nas.training.train import EpochReport, Trained, choose_device, train
 from search_spaces.architecture import Architecture
@@ -91,9 +92,12 @@ class TrainingEvaluator:
         except NasError as error:
             outcome = ended(Status.FAILED, str(error))
         except Exception as error:  # one network's fault must not end the others' work
+            if current_group().size > 1:  # it may be the echo of another process's death
+                raise
             _log.exception("Training %s failed.", request.key)
             outcome = ended(Status.FAILED, f"{type(error).__name__}: {error}")
-        if outcome.status is not Status.FAILED:  # another attempt goes on from there
+        answers = current_group().is_first or outcome.status is Status.INFEASIBLE
+        if answers and outcome.status is not Status.FAILED:  # another attempt goes on from there
             _forget(self.artifacts, _checkpoint_name(request))
         return outcome
 
@@ -149,6 +153,8 @@ class TrainingEvaluator:
         finally:
             running.close()
         curve[:] = trained.curve
+        if not current_group().is_first:
+            return Outcome(key=request.key, status=Status.COMPLETED)
         outcome = self._measured(request, architecture, data, trained)
         return replace(outcome, details={"epochs_here": metered})
 
@@ -230,6 +236,18 @@ def _plain(curve: Sequence[EpochReport]) -> tuple[Mapping[str, float], ...]:
 def _describe(trained: Trained) -> str:
     import torch
 
+    size = current_group().size
+    together = f", {size} together" if size > 1 else ""
     if trained.device.type == "cuda":
-        return torch.cuda.get_device_name(trained.device)
-    return f"cpu, {platform.machine()}, {torch.get_num_threads()} thread"
+        return torch.cuda.get_device_name(trained.device) + together
+    return f"cpu, {platform.machine()}, {torch.get_num_threads()} thread{together}"
+
+
+def work_together(work: Work, payload: Any) -> Generator[Report, None, Any]:
+    """An executor's work in one of several processes that train together.
+
+    The first answers; another only where it alone found that the network can't be trained.
+    """
+    outcomes: list[Outcome] = yield from work(payload)
+    is_exception = any(outcome.status is not Status.COMPLETED for outcome in outcomes)
+    return outcomes if current_group().is_first or is_exception else None

@@ -210,27 +210,52 @@ def _executor_maker(
     def make(work: Work, on_report: OnReport) -> Executor:
         if spec.executor == "inline":
             return InlineExecutor(work, on_report)
-        from cluster.ray_tune import RayTuneExecutor
-
         waited: list[str] = []
 
         def say(text: str) -> None:
             waited.append(text)
             on_wait(text)
 
-        memory = spec.memory_per_trial
-        executor = RayTuneExecutor(
-            work,
-            on_report,
-            slots=spec.workers,
-            cpus_per_task=spec.cpus_per_trial,
-            gpus_per_task=spec.gpus_per_trial,
-            memory_bytes=None if memory is None else int(parse_quantity(memory)),
-            wait_s=spec.wait_for_resources_s,
-            on_wait=say,
-        )
+        start = _start_group if spec.workers_together > 1 else _start_workers
+        executor = start(spec, work, on_report, say)
         if waited:
             on_wait("")
         return executor
 
     return make
+
+
+def _start_workers(
+    spec: ExecutionSpec, work: Work, on_report: OnReport, on_wait: Callable[[str], None]
+) -> Executor:
+    from cluster.ray_tune import RayTuneExecutor
+
+    memory = spec.memory_per_trial
+    return RayTuneExecutor(
+        work,
+        on_report,
+        slots=spec.workers,
+        cpus_per_task=spec.cpus_per_trial,
+        gpus_per_task=spec.gpus_per_trial,
+        memory_bytes=None if memory is None else int(parse_quantity(memory)),
+        wait_s=spec.wait_for_resources_s,
+        on_wait=on_wait,
+    )
+
+
+def _start_group(
+    spec: ExecutionSpec, work: Work, on_report: OnReport, on_wait: Callable[[str], None]
+) -> Executor:
+    from cluster.ray_train import RayTrainExecutor
+    from nas.evaluation.training import work_together
+
+    gpus = {"auto": spec.gpus_per_trial or None, "cpu": 0.0, "cuda": spec.gpus_per_trial or 1.0}
+    return RayTrainExecutor(
+        partial(work_together, work),
+        on_report,
+        workers=spec.workers_together,
+        cpus_per_worker=spec.cpus_per_trial,
+        gpus_per_worker=gpus[spec.device],
+        wait_s=spec.wait_for_resources_s,
+        on_wait=on_wait,
+    )

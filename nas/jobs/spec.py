@@ -182,6 +182,9 @@ class ExecutionSpec(_Part):
         600.0, ge=0.0, le=1e7, description="how long a cluster may take to have what a trial needs"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers_together: int = Field(
+        1, ge=1, le=4_096, description="that train one network side by side, in `nas train`"
+    )
 
     @field_validator("memory_per_trial", mode="before")
     @classmethod

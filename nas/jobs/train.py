@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.errors import NasError
+from nas.errors import InvalidRequestError, NasError
 from nas.jobs.deliver import for_data
 from nas.jobs.front import table_error
 from nas.jobs.reporter import Reporter
@@ -28,12 +28,14 @@ def train_one(
     """Train a network by the full recipe; one that is stored is not trained again.
 
     Raises:
+        InvalidRequestError: If the workers that train it together have nothing to share.
         NasError: If the training fails, with the reason.
     """
     if spec.evaluator.name == "table":
         raise table_error(spec.name)
     started = start_job(store, spec, artifacts, kind="train")
     job, plan = started.job, started.networks
+    _check_shares(spec, min(spec.full_recipe.batch_size, len(plan.data.train)))
     architecture = for_data(architecture, plan)
     candidate = plan.candidate(architecture, spec.full_recipe, seed=seed)
     end: Finished | None = None
@@ -46,3 +48,17 @@ def train_one(
     if end.evaluation is None or end.evaluation.val_accuracy is None:
         raise NasError(f"Training ended {end.status.value}: {end.reason}")
     return end.evaluation
+
+
+def _check_shares(spec: JobSpec, batch: int) -> None:
+    together = spec.execution.workers_together
+    if together > 1 and spec.evaluator.name != "training":
+        raise InvalidRequestError(
+            "`execution.workers_together` is for the evaluator 'training', "
+            f"but this job's is {spec.evaluator.name!r}."
+        )
+    if batch < together:
+        raise InvalidRequestError(
+            f"`execution.workers_together` must be at most the {batch} images of a batch, "
+            f"which they share, but got {together}."
+        )

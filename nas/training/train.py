@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from nas.training.average import WeightAverage
 from nas.training.checkpoint import read_checkpoint, write_checkpoint
 from nas.training.errors import OutOfMemory, TrainingInfeasible
 from nas.training.evaluate import evaluate_model
+from nas.training.group import Group, current_group
 from nas.training.optimizers import learning_rate_at, make_optimizer
 from nas.training.recipe import Recipe, TrainOn
 from search_spaces.architecture import Architecture
@@ -81,6 +83,9 @@ def train(
 ) -> Generator[EpochReport, None, Trained]:
     """Train a network, reporting each epoch. Equal seeds give equal weights on a CPU.
 
+    In a process that was started with others (`nas.training.group`) they share each batch; all
+    report and return the same.
+
     Args:
         device: 'cpu', 'cuda', 'cuda:1'; None takes a GPU where there is one. On a CPU this
             process then computes on one thread, several trainings side by side being faster.
@@ -96,21 +101,23 @@ def train(
     """
     _check_fits(architecture, data)
     chosen = choose_device(device)
+    home = torch.device("cpu") if current_group().size > 1 else chosen
     with _out_of_memory_is_infeasible():
         run = _Run(architecture, data, recipe, seed, train_on, chosen)
         if initial_state is not None:
             load_matching(run.model, initial_state)
             run.start_average()
         if checkpoint is not None:
-            state = read_checkpoint(checkpoint, run.signature, chosen)
+            state = run.group.from_first(partial(read_checkpoint, checkpoint, run.signature, home))
             if state is not None:
                 run.restore(state)
+        run.join_group()
     written = time.monotonic()
     while len(run.curve) < recipe.epochs:
         with _out_of_memory_is_infeasible():
             run.train_epoch()
         is_due = time.monotonic() - written >= CHECKPOINT_INTERVAL_S
-        if checkpoint is not None and is_due:
+        if checkpoint is not None and is_due and run.group.is_first:
             write_checkpoint(checkpoint, run.signature, run.state())
             written = time.monotonic()
             if on_checkpoint is not None:
@@ -118,20 +125,21 @@ def train(
         try:
             yield run.curve[-1]
         except GeneratorExit:  # stopped early: whoever goes on later starts from here
-            if checkpoint is not None:
+            if checkpoint is not None and run.group.is_first:
                 write_checkpoint(checkpoint, run.signature, run.state())
             raise
     return run.trained()
 
 
 def choose_device(name: str | None) -> torch.device:
-    """A device by name; None takes a GPU where there is one.
+    """A device by name; None takes a GPU where there is one, and its group has one each.
 
     Raises:
         InvalidRequestError: If there is no such device.
     """
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        on_gpu = torch.cuda.is_available() and current_group().backend != "gloo"
+        return torch.device("cuda" if on_gpu else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -174,6 +182,7 @@ class _Run:
             torch.set_num_threads(1)
             torch.set_flush_denormal(True)
         self.recipe, self.seed, self.device = recipe, seed, device
+        self.group: Group = current_group()
         self.preprocessing = Preprocessing.of(data, recipe.resolution or architecture.resolution)
         part = data.train if train_on == "train" else join([data.train, data.val])
         self.training_data: BatchSource = InMemory(part, device)
@@ -182,6 +191,7 @@ class _Run:
         torch.manual_seed(_seed(seed, "weights"))
         self.model: nn.Module = build_model(architecture)
         self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.called: nn.Module = self.model
         self.optimizer = make_optimizer(self.model, recipe)
         self.average: WeightAverage | None = None
         self.start_average()
@@ -196,6 +206,10 @@ class _Run:
         if self.recipe.average_decay:
             self.average = WeightAverage(self.model, self.recipe.average_decay)
 
+    def join_group(self) -> None:
+        """Share gradients from here on; last, so that all begin with the first one's weights."""
+        self.called = self.group.join(self.model, self.device)
+
     @property
     def evaluated(self) -> nn.Module:
         return self.average.model if self.average else self.model
@@ -205,7 +219,7 @@ class _Run:
         train_loss = self._optimize(epoch, started)
         val_accuracy = None
         if self.validation_data is not None:
-            measured = evaluate_model(self.evaluated, self.validation_data, self.preprocessing)
+            measured = self.group.from_first(self._validate)
             val_accuracy = measured.get("accuracy")
             if not math.isfinite(measured.get("loss", 0.0)):
                 raise TrainingInfeasible(f"The validation loss is not finite in epoch {epoch + 1}.")
@@ -213,25 +227,33 @@ class _Run:
         self.seconds += seconds
         self.curve.append(EpochReport(epoch + 1, train_loss, val_accuracy, seconds))
 
+    def _validate(self) -> dict[str, float]:
+        assert self.validation_data is not None
+        return evaluate_model(self.evaluated, self.validation_data, self.preprocessing)
+
     def _optimize(self, epoch: int, started: float) -> float:
         # every epoch draws from its own seed: a resumed training draws the same
-        torch.manual_seed(_seed(self.seed, f"epoch {epoch}"))
+        who = f" of {self.group.rank}" if self.group.rank else ""
+        torch.manual_seed(_seed(self.seed, f"epoch {epoch}{who}"))
         generator = torch.Generator(self.device)
-        generator.manual_seed(_seed(self.seed, f"augmentation {epoch}"))
+        generator.manual_seed(_seed(self.seed, f"augmentation {epoch}{who}"))
         order = _seed(self.seed, f"order {epoch}")
-        self.model.train()
+        self.called.train()
         total = torch.zeros((), device=self.device)
         batches = self.training_data.shuffled(self.recipe.batch_size, order)
-        for i, (images, labels) in enumerate(batches):
+        # reading a value makes a GPU wait, and asking a group all of its processes
+        often = self.device.type == "cpu" and self.group.size == 1
+        for i, batch in enumerate(batches):
             step = epoch * self.steps_per_epoch + i
-            total += self._step(images, labels, step, generator)
-            if self.device.type == "cpu" or i % 50 == 0:  # reading a value makes a GPU wait
+            total += self._step(*self.group.share(*batch), len(batch[1]), step, generator)
+            if often or i % 50 == 0:
                 self._check(total, epoch, started)
+        total = self.group.mean(total)
         self._check(total, epoch, started)
         return float(total) / self.steps_per_epoch
 
     def _step(
-        self, images: Tensor, labels: Tensor, step: int, generator: torch.Generator
+        self, images: Tensor, labels: Tensor, batch: int, step: int, generator: torch.Generator
     ) -> Tensor:
         recipe = self.recipe
         pixels = augment(self.preprocessing.resize(images), recipe.augmentation, generator)
@@ -240,10 +262,11 @@ class _Run:
             inputs, others, weight = mix(inputs, labels, recipe.augmentation.mixup, generator)
         low_precision = recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low_precision):
-            logits = self.model(inputs)
+            logits = self.called(inputs)
         loss = self._loss(logits.float(), labels)
         if weight < 1.0:
             loss = weight * loss + (1.0 - weight) * self._loss(logits.float(), others)
+        loss = self.group.weigh(loss, len(labels), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if recipe.clip_norm:
@@ -259,10 +282,12 @@ class _Run:
         return functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def _check(self, total: Tensor, epoch: int, started: float) -> None:
-        if not math.isfinite(float(total)):
+        if self.group.any(not math.isfinite(float(total)), self.device):
             raise TrainingInfeasible(f"The training loss is not finite in epoch {epoch + 1}.")
         limit = self.recipe.time_limit_s
-        if limit is not None and self.seconds + time.monotonic() - started > limit:
+        if limit is None:
+            return
+        if self.group.any(self.seconds + time.monotonic() - started > limit, self.device):
             raise TrainingInfeasible(
                 f"The time limit of {limit:g} s was reached in epoch {epoch + 1} "
                 f"of {self.recipe.epochs}."
