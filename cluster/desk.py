@@ -119,6 +119,7 @@ class Desk:
         self._finished: list[Task] = []
         self._refill_until = 0.0
         self._broken: str | None = None
+        self._lost: str | None = None
 
     def submit(self, key: str, pickled_payload: bytes) -> None:
         task = Task(key, pickled_payload)
@@ -132,12 +133,23 @@ class Desk:
                 self._finish(task, error=self._broken)
 
     def collect(self, timeout_s: float | None) -> list[Result]:
-        """Wait for finished tasks as `Executor.collect` promises."""
+        """Wait for finished tasks as `Executor.collect` promises.
+
+        Raises:
+            ClusterError: Once `abandon` was called and everything finished was handed over.
+        """
         with self._changed:
             self._changed.wait_for(
-                lambda: self._finished or self.closing or not (self._waiting or self._running),
+                lambda: (
+                    self._finished
+                    or self.closing
+                    or self._lost
+                    or not (self._waiting or self._running)
+                ),
                 timeout_s,
             )
+            if self._lost and not self._finished:
+                raise ClusterError(self._lost)
             finished, self._finished = self._finished, []
         return [task.result() for task in finished]
 
@@ -212,6 +224,12 @@ class Desk:
         for attempt in running:
             self.lose(attempt, reason, is_workers_death=not named or attempt in named)
         return bool(running)
+
+    def abandon(self, reason: str) -> None:
+        """Have `collect` raise: no task can be finished here, though none is to blame."""
+        with self._changed:
+            self._lost = reason
+            self._changed.notify_all()
 
     def give_up(self, reason: str) -> None:
         """Fail every task that isn't finished, and every later one."""

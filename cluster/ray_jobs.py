@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 from cluster.errors import ClusterError
 
 ANSWER_WITHIN_S = 5.0
+TAKE_WITHIN_S = 120.0
+"""For requests that send something, a package with the code included."""
 USUAL_PORT = 8265
 
 _T = TypeVar("_T")
@@ -56,9 +59,10 @@ class RayJobs:
     def __init__(self, address: str) -> None:
         self.address = _checked(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        from ray.job_submission import JobSubmissionClient
-
-        self._client: Any = _asked(self.address, lambda: JobSubmissionClient(self.address))
+        try:
+            self._client: Any = _make_client(self.address)
+        except Exception as error:  # see `_asked`
+            raise _sorry(self.address, error, is_known=False) from error
         self._check_version()
 
     def submit(
@@ -101,7 +105,7 @@ class RayJobs:
         try:
             details = self._client.get_job_info(id)
         except RuntimeError as error:
-            if "404" in str(error) or "does not exist" in str(error):
+            if re.search(r"\b404\b|does not exist", str(error)):
                 return None
             raise _sorry(self.address, error) from error
         except Exception as error:
@@ -142,6 +146,18 @@ class RayJobs:
             )
 
 
+def _make_client(address: str) -> Any:
+    """Ray's own client, which by itself would wait for ever for a head that hangs."""
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        def _do_request(self, method: str, *arguments: Any, **named: Any) -> Any:
+            named.setdefault("timeout", ANSWER_WITHIN_S if method == "GET" else TAKE_WITHIN_S)
+            return super()._do_request(method, *arguments, **named)
+
+    return Client(address)
+
+
 def _checked(address: str) -> str:
     """The address with its scheme and port; what answers there is found out in seconds."""
     text = address if "://" in address else f"http://{address}"
@@ -158,10 +174,7 @@ def _checked(address: str) -> str:
     try:
         socket.create_connection((host, port), timeout=ANSWER_WITHIN_S).close()
     except OSError as error:
-        raise ClusterError(
-            f"No Ray dashboard answers at {address!r} ({error}); give the head's, as "
-            f"http://HEAD:{USUAL_PORT}, and see that `ray start` printed a dashboard."
-        ) from error
+        raise _no_dashboard(address, str(error)) from error
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}:{port}"
 
@@ -173,11 +186,27 @@ def _asked(address: str, question: Callable[[], _T]) -> _T:
         raise _sorry(address, error) from error
 
 
-def _sorry(address: str, error: Exception) -> ClusterError:
+def _no_dashboard(address: str, reason: str) -> ClusterError:
+    return ClusterError(
+        f"No Ray dashboard answers at {address!r} ({reason}); give the head's, as "
+        f"http://HEAD:{USUAL_PORT}, and see that `ray start` printed a dashboard."
+    )
+
+
+def _sorry(address: str, error: Exception, *, is_known: bool = True) -> ClusterError:
+    """A sentence for it.
+
+    Args:
+        is_known: Whether a cluster has answered there before.
+    """
     text = " ".join(str(error).split())
-    if type(error).__name__ == "AuthenticationError" or "401" in text or "403" in text:
+    if type(error).__name__ == "AuthenticationError" or re.search(r"\b40[13]\b", text):
         return ClusterError(
             f"The cluster at {address} wants a valid token: put the head's into RAY_AUTH_TOKEN, "
             "or its file's path into RAY_AUTH_TOKEN_PATH, with RAY_AUTH_MODE=token."
         )
+    if type(error).__name__ in ("ReadTimeout", "ConnectTimeout"):
+        return _no_dashboard(address, f"nothing came within {ANSWER_WITHIN_S:g} s")
+    if not is_known:
+        return _no_dashboard(address, f"what does said: {text[:120]}")
     return ClusterError(f"The Ray cluster at {address} refused: {text[:300]}")

@@ -76,6 +76,20 @@ def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
     return True
 
 
+def is_own_node_alive() -> bool:
+    """Whether Ray still has the node that this driver is attached to; True where it can't say.
+
+    A driver outlives its node where the head or the node's raylet dies without it. Ray has ended
+    everything of it by then, and doesn't tell.
+    """
+    try:
+        own, nodes = ray.get_runtime_context().get_node_id(), ray.nodes()
+    except Exception:  # the head is away; it may come back
+        return True
+    states = {node["NodeID"]: node["Alive"] for node in nodes}
+    return bool(states.get(own, True))
+
+
 def _check_answer(address: str) -> None:
     """Refuse in seconds what Ray would try for many minutes."""
     if address == "auto":

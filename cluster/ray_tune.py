@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Generator
 from itertools import count
@@ -25,8 +26,14 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from cluster.desk import ClosingError, Desk
+from cluster.errors import ClusterError
 from cluster.executor import OnReport, Report, Result, Verdict, Work
-from cluster.ray_runtime import enter_ray, wait_for_slots
+from cluster.ray_runtime import enter_ray, is_own_node_alive, wait_for_slots
+
+LOOK_S = 10.0
+"""How often the driver looks whether Ray still takes it for alive."""
+STARTING_S = 15.0
+"""How long an idle actor is kept from a trial whose own is starting."""
 
 # Ray says the second while it doesn't know yet that the node is gone.
 WORDS_OF_A_LOST_NODE = ("its node has died", "temporarily unavailable")
@@ -123,6 +130,9 @@ class RayTuneExecutor:
             try:
                 _make_tuner(trainable, self._desk, self._slots, self._folder, number).fit()
             except ClosingError:
+                return
+            except ClusterError as error:
+                self._desk.abandon(str(error))
                 return
             except Exception:
                 if self._desk.closing:
@@ -243,6 +253,8 @@ class _Referee(FIFOScheduler):
         super().__init__()
         self._desk = desk
         self._spare_actors = slots
+        self._keeps_starting_actors = False
+        self._look_at = time.monotonic() + LOOK_S
 
     def __reduce__(self) -> Any:
         return _Referee, (None, 0)  # as in _Feed
@@ -254,6 +266,17 @@ class _Referee(FIFOScheduler):
                 if trial.temporary_state.ray_actor is not None:
                     ray.kill(trial.temporary_state.ray_actor)
             raise ClosingError  # Tune's orderly end would write files and wait for running steps
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_S
+            if not is_own_node_alive():
+                raise ClusterError(
+                    "Ray has lost the node that this driver belongs to, and runs nothing for it "
+                    "any more; every result that came in is kept. Go on with nas resume."
+                )
+        if not self._keeps_starting_actors:
+            self._keeps_starting_actors = True
+            with contextlib.suppress(AttributeError):
+                _keep_starting_actors(tune_controller._tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         verdict = self._desk.report(trial.trial_id, result["report"], _name_worker(result))
@@ -280,6 +303,30 @@ class _Referee(FIFOScheduler):
         _, _, reason = Path(trial.error_file).read_text().partition("\n")  # a date comes first
         is_node_lost = any(words in reason for words in WORDS_OF_A_LOST_NODE)
         self._desk.lose(trial.trial_id, reason.strip(), is_workers_death=not is_node_lost)
+
+
+def _keep_starting_actors(controller: Any) -> None:
+    """Have Tune finish what it began: an actor that starts is not dropped for an idle one.
+
+    Tune gives an idle actor to a trial whose own is starting, drops that, and starts another for
+    the next trial: where trials are shorter than starts, a lost worker would never be replaced.
+    An idle actor that gets nothing else for long is used after all, since the cluster may have
+    become too small for the other. All of this is private to Tune, so only if it is there.
+    """
+    reuse, starting = controller._maybe_reuse_cached_actor, controller._trial_to_actor
+    idle_since: float | None = None
+
+    def patient_reuse(trial: Any) -> bool:
+        nonlocal idle_since
+        if trial in starting:
+            idle_since = idle_since or time.monotonic()
+            if time.monotonic() - idle_since < STARTING_S:
+                return False
+        reused = bool(reuse(trial))
+        idle_since = None if reused else idle_since
+        return reused
+
+    controller._maybe_reuse_cached_actor = patient_reuse
 
 
 def _name_worker(result: dict[str, Any]) -> str:

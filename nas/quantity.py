@@ -12,6 +12,8 @@ from nas.errors import InvalidRequestError
 _DECIMAL = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
 _BINARY = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([A-Za-z]*)\s*")
+_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_TIME = re.compile(r"(\d+\.?\d*|\.\d+)\s*(s|min|m|h|d)\s*")
 _BOUND = re.compile(r"\s*([A-Za-z_][\w.@/-]*)\s*(<=|>=)\s*(\S.*?)\s*")
 
 
@@ -31,6 +33,23 @@ def parse_quantity(text: str | float) -> float:
             f"A quantity must be a number such as 400M, 1.2G or 64Mi, but got {text!r:.80}."
         )
     return float(match[1]) * factor
+
+
+def parse_duration(text: str | float) -> float:
+    """Read a time as seconds: 90, 45s, 30m, 2h, 1h30m, 1d.
+
+    >>> parse_duration("2h"), parse_duration("1h 30m"), parse_duration(90)
+    (7200.0, 5400.0, 90.0)
+    """
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        return float(text)
+    short = text.strip().lower() if isinstance(text, str) and len(text) < 64 else ""
+    parts = _TIME.findall(short)
+    if parts and not _TIME.sub("", short):
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if short.replace(".", "", 1).isdigit():
+        return float(short)
+    raise InvalidRequestError(f"A time must be like 45s, 30m, 2h or 1h30m, but got {text!r:.80}.")
 
 
 def format_quantity(value: float) -> str:

@@ -1,6 +1,7 @@
 """What early stopping saves, on real training: hypervolume and epochs, with it and without.
 
-    scripts/bench stopping [--data FILE.npz] [--seeds 5] [--trials 24] [--epochs 9] [--live]
+    scripts/bench stopping [--data FILE.npz] [--seeds 5] [--trials 24] [--epochs 9]
+                           [--resolution 16] [--most-macs 3000000] [--live]
 
 Every trial of a random search is trained in full, once a seed, and kept in `--store`, so that an
 interrupted bench goes on. Random search suggests the same whatever it is told, so what stopping
@@ -49,8 +50,8 @@ def job(options: argparse.Namespace, seed: int, stopping: dict[str, Any] | None)
             "search": {
                 "sampler": options.sampler if stopping else "random",
                 "trials": options.trials,
-                "constraints": ["macs <= 3M"],
-                "reference": {"accuracy": 0.5, "macs": 3_000_000},
+                "constraints": [f"macs <= {options.most_macs}"],
+                "reference": {"accuracy": 0.5, "macs": options.most_macs},
                 "seed": seed,
                 **({"early_stopping": stopping} if stopping else {}),
             },
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--resolution", type=int, default=16)
+    parser.add_argument("--most-macs", type=int, default=3_000_000, help="bound and reference")
     parser.add_argument("--eta", type=float, default=2.0, help="of --live")
     parser.add_argument("--sampler", default="random", help="of --live")
     parser.add_argument("--live", action="store_true")
@@ -128,7 +130,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         full: list[list[EvaluationRow]] = []
         stopped: list[list[EvaluationRow]] = []
-        reference: tuple[float, ...] = (0.5, 3e6)
+        reference: tuple[float, ...] = (0.5, options.most_macs)
         for seed in range(options.seeds):
             with Store.open(f"sqlite:///{folder}/whole.db") as store:
                 done = run(store, job(options, seed, None), str(folder / "artifacts"))

@@ -34,6 +34,17 @@ make_venv() {
     "$python" -m venv "$venv"
 }
 
+find_browser() { # the page's tests look at it with the real Chromium; without it they are skipped
+    local name
+    for name in ${CHROMIUM:-} chromium chromium-browser google-chrome; do
+        command -v "$name" >/dev/null && return
+    done
+    echo "Installing Debian's chromium for the tests of the page ..." >&2
+    if ! { as_root apt-get update -q && as_root apt-get install -y -q chromium; } >&2; then
+        echo "Could not install it, so those tests are skipped. Run: sudo apt-get install chromium" >&2
+    fi
+}
+
 setup() {
     local extra="$1" python want stamp="$venv/.installed-$1"
     want="$(cat "$root/pyproject.toml" "$root/constraints.txt" "$root/scripts/setup.sh" | sha256sum) $root"
@@ -48,6 +59,7 @@ setup() {
     if [ "$extra" = dev ]; then
         # test oracles; without dependencies, since torchvision has no CPU build to ask for
         "${pip[@]}" --no-deps torchvision timm || return 1
+        find_browser
     fi
     echo "$want" >"$stamp"
 }

@@ -45,7 +45,7 @@ Workers = Annotated[
 ]
 
 
-ACCOUNTS = ("cpu_hours", "gpu_hours", "failed_hours", "saved_hours", "retries")
+ACCOUNTS = ("cpu_hours", "gpu_hours", "lost_hours", "saved_hours", "energy_kwh", "retries")
 
 
 def register(app: typer.Typer) -> None:
@@ -116,9 +116,15 @@ def resume(
     code: CodeChoice = "installed",
     working_dir: WorkingDir = None,
     output: Output = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option("--budget", help="As max_wall_time=4h, or =none; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a job that was stopped or killed; nothing that was computed is computed again."""
+    if budget:
+        _rebudget(store, job, budget)
     if address is not None:
         from nas.jobs.submit import resubmit_job
 
@@ -135,7 +141,7 @@ def resume(
     row = opened.find_job(job)
     check_code(opened, row)
     if row.state == "completed":
-        errors.print(f"Job {row.name} ({row.id}) is complete; nothing is left to do.")
+        errors.print(_why_complete(row))
     stages = {"search": (SEARCH,), "scale": (SCALE,)}.get(row.kind, STAGES)
     drive(opened, take_up_job(opened, row), output, as_json, stages, store)
 
@@ -181,18 +187,20 @@ def list_jobs(
 
 def _print_usage(store: Store, as_json: bool) -> None:
     from nas.jobs.accounts import accounts_of
+    from nas.store.usage import Usage
 
     used = store.usage()
-    rows = [(job, accounts_of(job, used[job.id])) for job in store.list_jobs() if job.id in used]
+    rows = [(job, accounts_of(job, used.get(job.id, Usage()))) for job in store.list_jobs()]
     rows.sort(key=lambda row: row[0].owner)
     if as_json:
         print_json([{"owner": j.owner, "job": j.id, "name": j.name, **asdict(a)} for j, a in rows])
         return
-    columns = ("user", "job", "name", "CPU-hours", "GPU-hours", "failed h", "saved h", "retries")
+    amounts = ("CPU-hours", "GPU-hours", "lost h", "saved h", "energy kWh", "retries")
+    columns = ("user", "job", "name", *amounts)
     lines: list[tuple[Any, ...]] = []
     for owner in dict.fromkeys(job.owner for job, _ in rows):
         own = [(job, a) for job, a in rows if job.owner == owner]
-        sums = [sum(getattr(a, field) for _, a in own) for field in ACCOUNTS]
+        sums = [sum(getattr(a, field) or 0 for _, a in own) for field in ACCOUNTS]
         lines.append((owner, "all", "", *sums))
         lines += [("", j.id, j.name, *(getattr(a, field) for field in ACCOUNTS)) for j, a in own]
     print_table(columns, lines)
@@ -214,6 +222,31 @@ def status(job: JobName = None, store: StoreUrl = DEFAULT_STORE, as_json: Json =
         print_json(document)
         return
     print_summary(opened, summary, state=truth.state)
+
+
+def _rebudget(store_url: str, name: str | None, texts: list[str]) -> None:
+    from nas.jobs.budget import change_budget, parse_budget
+    from nas.jobs.start import check_budget, job_spec
+
+    opened = open_store(store_url)
+    row = opened.find_job(name)
+    spec = job_spec(row)
+    spec = spec.model_copy(update={"budget": parse_budget(spec.budget, texts)})
+    check_budget(spec)
+    change_budget(opened, row, spec.budget)
+
+
+def _why_complete(job: JobRow) -> str:
+    from nas.jobs.budget import spent_budget
+    from nas.jobs.start import job_spec
+
+    spent = spent_budget(job, job_spec(job).budget)
+    if spent is None:
+        return f"Job {job.name} ({job.id}) is complete; going on with what is left, if anything is."
+    return (
+        f"Job {job.name} ({job.id}) was {job.message}. Raise it to go on: "
+        f"nas resume {job.id} --budget {spent}=..."
+    )
 
 
 def _job_document(job: JobRow, truth: Truth, counts: dict[str, int]) -> dict[str, Any]:
@@ -271,19 +304,26 @@ def _begin(
 ) -> None:
     """Start a job; or show it, or go on with it, if this very job is there."""
     from nas.cli.report import finish
-    from nas.jobs.start import find_same, start_job, take_up_job
+    from nas.jobs.budget import change_budget, is_cut_short, may_not_go_on
+    from nas.jobs.start import find_same, job_spec, start_job, take_up_job
 
     opened = open_store(store_url, create=True)
     same = None if fresh else find_same(opened, spec)
-    if same is not None and same.state == "completed":
+    if same is not None and job_spec(same).budget != spec.budget:
+        same = change_budget(opened, same, spec.budget)
+    is_over = same is not None and same.state == "completed" and may_not_go_on(same, spec.budget)
+    if same is not None and is_over:
         errors.print(
             f"Job {same.name} ({same.id}) has run before; this is its stored result. "
             "--fresh starts over."
         )
+        if is_cut_short(same):
+            errors.print(_why_complete(same))
         finish(opened, store_url, same, output, as_json)
         return
     if same is not None:
-        errors.print(f"Job {same.name} ({same.id}) was interrupted; going on with it.")
+        how = "was ended by its budget" if is_cut_short(same) else "was interrupted"
+        errors.print(f"Job {same.name} ({same.id}) {how}; going on with it.")
         started = take_up_job(opened, same)
     else:
         kind = "search" if stages == ("search",) else "run"

@@ -271,7 +271,7 @@ def export(
     for part in formats:
         get_format(part)
     opened = open_store(store)
-    row, architecture = _to_export(opened, name, job, store)
+    row, architecture = _to_export(opened, name, job)
     with LiveReporter(quiet=as_json) as reporter:
         deliveries = deliver(
             opened,
@@ -335,29 +335,11 @@ def _store_exists(url: str) -> bool:
     return not url.startswith("sqlite:///") or Path(path).exists()
 
 
-def _to_export(
-    store: Store, name: str, job: str | None, store_url: str
-) -> tuple[JobRow, Architecture]:
-    """The network that a name means, and the job whose data and recipe it goes by."""
-    from nas.jobs.front import is_over_table, table_error
-    from nas.jobs.naming import find_architecture, stored_architecture
-    from nas.jobs.summary import summarise
+def _to_export(store: Store, name: str, job: str | None) -> tuple[JobRow, Architecture]:
+    from nas.jobs.deliver import network_to_export
 
-    try:
-        own = store.find_job(name.partition("/")[0])
-    except InvalidRequestError:
-        own = None
-    if own is not None and "/" not in name and is_over_table(own):
-        raise table_error(f"{own.name} ({own.id})")
-    if own is None or "/" in name:
-        architecture = find_architecture(name, store_url)
-        return own if own is not None and job is None else store.find_job(job), architecture
-    chosen = summarise(store, own).chosen
-    if chosen is None or chosen.architecture is None:
-        raise InvalidRequestError(
-            f"Job {own.name} has no family to choose from. Name a trial, as in {own.id}/0."
-        )
-    errors.print(
-        f"{name}: the family member that is best on validation, {chosen.architecture[:12]}"
-    )
-    return own, stored_architecture(store, chosen.architecture)
+    row, architecture = network_to_export(store, name, job)
+    if name in (row.name, row.id):
+        member = architecture.fingerprint[:12]
+        errors.print(f"{name}: the family member that is best on validation, {member}")
+    return row, architecture

@@ -61,9 +61,10 @@ def print_summary(store: Store, summary: Summary, state: str | None = None) -> N
     used = summary.usage
     gpu = f", {used.gpu_hours:.3g} GPU-hours" if used.gpu_hours else ""
     retries = f"; {used.retries} retries" if used.retries else ""
-    failed = f"; {used.failed_hours:.3g} h lost to failures" if used.failed_hours else ""
+    energy = "" if used.energy_kwh is None else f", {used.energy_kwh:.3g} kWh"
+    lost = f"; {used.lost_hours:.3g} h lost to failures" if used.lost_hours else ""
     saved = f"; {used.saved_hours:.3g} h saved by the store" if used.saved_hours else ""
-    console.print(f"Spent: {used.cpu_hours:.3g} CPU-hours{gpu}{retries}{failed}{saved}.")
+    console.print(f"Spent: {used.cpu_hours:.3g} CPU-hours{gpu}{energy}{retries}{lost}{saved}.")
     if summary.front:
         title = f"\nPareto front, {front_title(job)} (hypervolume {summary.hypervolume:.4g})"
         print_models(store, job, summary.front, title)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,10 +58,19 @@ def serve(
     https: Annotated[
         bool, typer.Option("--https", help="It is reached by HTTPS, through a proxy.")
     ] = False,
+    log: Annotated[
+        str | None, typer.Option("--log", help="json or text; by default text at a terminal.")
+    ] = None,
+    log_level: Annotated[
+        str, typer.Option("--log-level", help="debug, info, warning or error.")
+    ] = "info",
     store: StoreUrl = DEFAULT_STORE,
 ) -> None:
     """The HTTP API and the page over a store."""
+    from nas.server.logs import set_up_logs
     from nas.server.settings import Settings
+
+    set_up_logs(log or ("text" if sys.stderr.isatty() else "json"), log_level)
 
     settings = Settings(
         store=store,
@@ -77,7 +88,13 @@ def serve(
     )
     from nas.server.listen import listen
 
-    listen(settings, lambda url: errors.print(f"Listening on {url}; Ctrl-C ends it."))
+    logger = logging.getLogger("nas.server")
+    listen(
+        settings,
+        lambda url: logger.info(
+            "Listening on %s; Ctrl-C ends it.", url, extra={"fields": {"url": url}}
+        ),
+    )
 
 
 def create(

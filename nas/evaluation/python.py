@@ -126,11 +126,12 @@ def _call(
     curve: list[dict[str, float]] = []
 
     def ended(status: Status, **fields: Any) -> Outcome:
+        reached = curve[-1]["epoch"] if curve else 0.0  # not how many: it may have gone on
         return Outcome(
             key=request.key,
             status=status,
             curve=tuple(curve),
-            fidelity=float(max(1, len(curve))) if status is Status.COMPLETED else len(curve),
+            fidelity=max(1.0, reached) if status is Status.COMPLETED else reached,
             seconds=time.monotonic() - started,
             **fields,
         )

@@ -6,14 +6,15 @@ import functools
 import logging
 import platform
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cluster.executor import Report, Work
 from nas.data import DataSpec, ImageData, artifacts, load_data
 from nas.errors import NasError
 from nas.evaluation.contract import Outcome, Request, Status
-from nas.training.errors import TrainingInfeasible
+from nas.evaluation.on_gpu import free_memory, staying
+from nas.training.errors import OutOfMemory, TrainingInfeasible
 from nas.training.group import current_group
 from nas.training.recipe import Recipe, TrainOn
 from nas.training.train import EpochReport, Trained, choose_device, train
@@ -33,6 +34,8 @@ class TrainingEvaluator:
         device: 'cpu', 'cuda', ...; None takes a GPU where there is one.
         train_on: 'train+val' for a final model; it then has no validation accuracy.
         keep_weights: Whether the trained weights are stored.
+        gpu_share: Of a GPU, as the scheduler reserved it. Below 1 a training that runs out of
+            memory is tried once more, alone on the GPU.
     """
 
     data: DataSpec
@@ -42,6 +45,7 @@ class TrainingEvaluator:
     device: str | None = None
     train_on: TrainOn = "train"
     keep_weights: bool = False
+    gpu_share: float = 0.0
 
     @property
     def identity(self) -> str:
@@ -82,7 +86,7 @@ class TrainingEvaluator:
         try:
             if request.architecture is None:
                 raise NasError("Training needs an architecture, but the request has none.")
-            outcome = yield from self._train(request, request.architecture, curve)
+            outcome = yield from self._train_somewhere(request, request.architecture, curve)
         except TrainingInfeasible as infeasible:
             outcome = ended(Status.INFEASIBLE, str(infeasible))
         except NasError as error:
@@ -97,11 +101,35 @@ class TrainingEvaluator:
             _forget(self.artifacts, _checkpoint_name(request))
         return outcome
 
+    def _train_somewhere(
+        self, request: Request, architecture: Architecture, curve: list[EpochReport]
+    ) -> Generator[Report, None, Outcome]:
+        """Train among others on the GPU, and alone there if the memory was too small for all."""
+        device = choose_device(self.device)
+        crowded = ""
+        try:
+            with staying(device, self.gpu_share, alone=False) as stay:
+                outcome = yield from self._train(request, architecture, curve)
+        except OutOfMemory as error:
+            if device.type != "cuda" or self.gpu_share >= 1.0:
+                raise
+            crowded = str(error)
+        if crowded:  # out here nothing holds the failed attempt's tensors any more
+            free_memory()
+            curve.clear()
+            with staying(device, self.gpu_share, alone=True) as stay:
+                outcome = yield from self._train(request, architecture, curve)
+        if stay.use is None:
+            return replace(outcome, details={})
+        details = {**outcome.details, **stay.details()}
+        return replace(outcome, details=details | ({"tried_alone": crowded} if crowded else {}))
+
     def _train(
         self, request: Request, architecture: Architecture, curve: list[EpochReport]
     ) -> Generator[Report, None, Outcome]:
         data = self._load()
         checkpoints: list[int] = []
+        metered = 0
         running = train(
             architecture,
             data,
@@ -116,6 +144,7 @@ class TrainingEvaluator:
         try:
             while True:
                 report = next(running)
+                metered += 1
                 curve.append(report)
                 last = float(checkpoints[-1]) if checkpoints else None
                 yield Report(float(report.epoch), _numbers(report), last)
@@ -126,7 +155,8 @@ class TrainingEvaluator:
         curve[:] = trained.curve
         if not current_group().is_first:
             return Outcome(key=request.key, status=Status.COMPLETED)
-        return self._measured(request, architecture, data, trained)
+        outcome = self._measured(request, architecture, data, trained)
+        return replace(outcome, details={"epochs_here": metered})
 
     def _initial_state(self) -> Mapping[str, Any] | None:
         sha256 = self.recipe.initial_weights

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.executor import InlineExecutor
-from nas.data.artifacts import get_bytes
+from nas.data.artifacts import get_bytes, put_bytes
 from nas.errors import InvalidRequestError, NasError
 from nas.export import Exported, export_model, make_card
 from nas.jobs.plan import Plan
@@ -18,17 +18,20 @@ from nas.store import ArtifactRow, EvaluationRow, JobRow, Store
 from nas.training.recipe import TrainOn
 from search_spaces.architecture import Architecture
 
+EXPORTS = "exports"
+"""Folder of the artifact location for files that a server made."""
 SAMPLES = 64
 """Real images that every exported file is compared on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An exported model: its file, and the evaluation whose weights are in it."""
+    """An exported model: its file, the evaluation whose weights are in it, and its row."""
 
     format: str
     exported: Exported
     evaluation: EvaluationRow
+    artifact: ArtifactRow
 
 
 def for_data(architecture: Architecture, plan: Plan) -> Architecture:
@@ -51,8 +54,13 @@ def deliver(
     *,
     train: bool = True,
     name: str | None = None,
+    keep: bool = False,
 ) -> list[Delivery]:
     """Export a network with weights of the job's full recipe, training them if there are none.
+
+    Args:
+        keep: Put each file under the artifact location, too; its row then names it there, and
+            `directory` may be gone afterwards.
 
     Raises:
         InvalidRequestError: If there are no such weights and `train` is false.
@@ -66,7 +74,7 @@ def deliver(
         if not train:
             raise InvalidRequestError(
                 f"Network {architecture.fingerprint[:12]} has no stored weights of the job's full "
-                f"recipe, and --no-train forbids to make them. Leave it out to train them now."
+                f"recipe, and training them now was not asked for (`train`, or no --no-train)."
             )
         evaluation = train_fully(store, job, plan, architecture, reporter)
     assert evaluation.weights is not None
@@ -89,9 +97,48 @@ def deliver(
             samples,
             name=name,
         )
-        _record(store, job, architecture, evaluation, format, exported)
-        deliveries.append(Delivery(format=format, exported=exported, evaluation=evaluation))
+        place = str(exported.path.resolve())
+        if keep:
+            content, suffix = exported.path.read_bytes(), exported.path.suffix
+            place = put_bytes(plan.artifacts, EXPORTS, suffix, content).name
+        row = _record(store, job, architecture, evaluation, format, exported, place)
+        deliveries.append(
+            Delivery(format=format, exported=exported, evaluation=evaluation, artifact=row)
+        )
     return deliveries
+
+
+def network_to_export(
+    store: Store, name: str, job: str | None = None
+) -> tuple[JobRow, Architecture]:
+    """The network that a name means, and the job whose data and recipe it goes by.
+
+    Args:
+        name: A network's, or a job's: its family member that is best on validation.
+        job: In place of the job that `name` names, or of the latest.
+
+    Raises:
+        InvalidRequestError: If there is no such network or job.
+    """
+    from nas.jobs.front import is_over_table, table_error
+    from nas.jobs.naming import find_architecture, stored_architecture
+    from nas.jobs.summary import summarise
+
+    try:
+        own = store.find_job(name.partition("/")[0])
+    except InvalidRequestError:
+        own = None
+    if own is not None and "/" not in name and is_over_table(own):
+        raise table_error(f"{own.name} ({own.id})")
+    if own is None or "/" in name:
+        architecture = find_architecture(name, store)
+        return own if own is not None and job is None else store.find_job(job), architecture
+    chosen = summarise(store, own).chosen
+    if chosen is None or chosen.architecture is None:
+        raise InvalidRequestError(
+            f"Job {own.name} has no family to choose from. Name a trial, as in {own.id}/0."
+        )
+    return own, stored_architecture(store, chosen.architecture)
 
 
 def full_evaluation(store: Store, plan: Plan, architecture: Architecture) -> EvaluationRow | None:
@@ -134,18 +181,19 @@ def _record(
     evaluation: EvaluationRow,
     format: str,
     exported: Exported,
-) -> None:
+    place: str,
+) -> ArtifactRow:
     assert evaluation.weights is not None
     weights = [
         row
         for row in store.artifacts_of(evaluation=evaluation.key)
         if row.sha256 == evaluation.weights[1]
     ]
-    store.add_artifact(
+    return store.add_artifact(
         ArtifactRow(
             sha256=exported.sha256,
             kind=format,
-            name=str(exported.path.resolve()),
+            name=place,
             bytes=exported.size_bytes,
             architecture=architecture.fingerprint,
             evaluation=evaluation.key,

@@ -46,6 +46,15 @@ def front_axes(job: JobRow) -> tuple[tuple[str, ...], tuple[bool, ...]]:
     return tuple(name for name, _ in axes), tuple(maximize for _, maximize in axes)
 
 
+def job_reference(job: JobRow) -> tuple[float, ...] | None:
+    """The reference point of a job's hypervolume in the order of `front_axes`; None where it has
+    none for one of them."""
+    names = [ACCURACY.get(name := str(o["metric"]), name) for o in job.objectives]
+    known = dict(zip(names, job.reference or ()))
+    axes, _ = front_axes(job)
+    return tuple(known[name] for name in axes) if set(axes) <= set(known) else None
+
+
 def value_of(row: ModelRow, metric: str) -> float:
     """A metric of a model by name; NaN where it has none."""
     name = ACCURACY.get(metric, metric)

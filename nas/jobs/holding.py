@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from nas.store import JobRow, Store
 LEASE_S = 60.0
 HURRY_S = 10.0
 """How long a store that is away is waited for by a driver that is on its way out."""
+CODE_VARIABLE = "NAS_CODE"
+"""Tells a driver that was sent to a node which version of this package its job came with."""
 JOURNALS = "journals"
 """Folder of the artifact location, with a folder a job."""
 
@@ -45,9 +48,10 @@ def held(store: Store, job: JobRow, driver: str) -> Iterator[Hold]:
     """Hold a job while its driver lives: a thread renews the lease, whatever else is busy.
 
     A driver whose lease ran out and whose job another took is interrupted, and so is one whose
-    store was brought to another version.
+    store was brought to another version. One that was sent to a node waits for the lease of
+    another to run out: that may have died on a node that nobody can ask any more.
     """
-    if not store.take_job(job.id, driver, LEASE_S):
+    if not _taken(store, job, driver, LEASE_S + 10 if CODE_VARIABLE in os.environ else 0.0):
         raise InvalidRequestError(
             f"Job {job.name} ({job.id}) is being run by another driver. "
             f"Wait for it, or stop it first: nas stop {job.id}."
@@ -72,6 +76,15 @@ def held(store: Store, job: JobRow, driver: str) -> Iterator[Hold]:
         keeper.join(timeout=5)
         with contextlib.suppress(NasError):  # it runs out by itself
             store.release_job(job.id, driver)
+
+
+def _taken(store: Store, job: JobRow, driver: str, wait_s: float) -> bool:
+    give_up = time.monotonic() + wait_s
+    while not store.take_job(job.id, driver, LEASE_S):
+        if time.monotonic() >= give_up:
+            return False
+        time.sleep(1.0)
+    return True
 
 
 def _renew(store: Store, job: JobRow, driver: str) -> str:

@@ -181,6 +181,7 @@ def make_evaluator(plan: Plan, recipe: Recipe, train_on: TrainOn) -> Evaluator:
         device=None if spec_device == "auto" else spec_device,
         train_on=train_on,
         keep_weights=True,
+        gpu_share=plan.spec.execution.gpus_per_trial,
     )
 
 

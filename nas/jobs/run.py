@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
+from nas.jobs.budget import BudgetSpec, counting, note_end
 from nas.jobs.holding import held, hurry, new_driver, open_journal, polite_kills
 from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
@@ -22,9 +23,11 @@ from nas.jobs.warm_start import describe_earlier, earlier_searches
 from nas.quantity import parse_quantity
 from nas.search.driver import SearchSettings, drive
 from nas.search.evaluations import Evaluations
+from nas.search.progress import counts_for_budget
 from nas.search.records import trial_records
 from nas.search.samplers import make_sampler, sampler_remark
-from nas.search.samplers.contract import Problem
+from nas.search.samplers.contract import Problem, TrialState
+from nas.search.spending import BudgetSpent, Reserved
 from nas.store import JobRow, JobState, Store
 from nas.store.engine import StoreError
 from nas.store.patience import patient
@@ -57,7 +60,7 @@ def run_job(
     store, execution = patient(store), plan.spec.execution
     if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
         execution = ExecutionSpec(executor="inline")
-    with driving(store, job, execution) as evaluations:
+    with driving(store, job, execution, plan.spec.budget) as evaluations:
         if SEARCH in stages:
             run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
@@ -70,10 +73,13 @@ def run_job(
 
 
 @contextlib.contextmanager
-def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Evaluations]:
+def driving(
+    store: Store, job: JobRow, execution: ExecutionSpec, budget: BudgetSpec
+) -> Iterator[Evaluations]:
     """Hold a job while this process works on it, and put down how that ended.
 
-    The store may be away meanwhile: see `nas.store.patience`.
+    The store may be away meanwhile: see `nas.store.patience`. A budget that is used up ends the
+    block as if it were done, and the job is completed with a message that names it.
     """
     store, driver = patient(store), new_driver()
     with held(store, job, driver) as hold, polite_kills(store):
@@ -81,12 +87,28 @@ def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Eva
             note_lost_driver(store, job.id)
             maker = _executor_maker(execution, partial(_say_waiting, store, job))
             journal = open_journal(store, job, driver)
-            with contextlib.closing(
-                Evaluations(store, maker, owner=job.id, job=job.id, journal=journal)
-            ) as evaluations:
+            artifacts = job.attributes.get("artifacts") if execution.executor == "ray" else None
+            with (
+                counting(store, store.find_job(job.id), budget, reserved_by(execution)) as spending,
+                contextlib.closing(
+                    Evaluations(
+                        store,
+                        maker,
+                        owner=job.id,
+                        job=job.id,
+                        journal=journal,
+                        artifacts=None if artifacts is None else str(artifacts),
+                        spending=spending,
+                    )
+                ) as evaluations,
+            ):
                 store.while_away = evaluations.keep  # type: ignore[attr-defined]
                 store.set_job_state(job.id, JobState.RUNNING)
                 yield evaluations
+        except BudgetSpent as spent:
+            note_end(store, job, spent)
+            store.set_job_state(job.id, JobState.COMPLETED, str(spent))
+            return
         except KeyboardInterrupt:
             hold.check()
             store.set_job_state(job.id, JobState.STOPPED, "stopped by the user")
@@ -97,6 +119,7 @@ def driving(store: Store, job: JobRow, execution: ExecutionSpec) -> Iterator[Eva
             with contextlib.suppress(StoreError):
                 store.set_job_state(job.id, JobState.FAILED, str(error))
             raise
+        note_end(store, job, None)
         store.set_job_state(job.id, JobState.COMPLETED)
 
 
@@ -112,7 +135,7 @@ def run_trials(
     settings = SearchSettings(
         objectives=plan.objectives,
         propose=plan.propose,
-        trials=spec.trials,
+        trials=min(spec.trials, _trials_allowed(store, job, plan)),
         reference=plan.reference,
         constraints=plan.constraints,
         reward=plan.reward if isinstance(plan, Plan) else None,
@@ -129,6 +152,27 @@ def run_trials(
         start_with,
         reporter.progress,
     )
+    if settings.trials < spec.trials:
+        evaluations.check_trials()
+
+
+def _trials_allowed(store: Store, job: JobRow, plan: JobPlan) -> int:
+    """How many trials the search may have in all, beside those of other stages."""
+    limit = plan.spec.budget.max_trials
+    if limit is None:
+        return plan.spec.search.trials
+    searched = trial_records(store.trials(job.id, origins=("search", "known")))
+    ended = sum(
+        counts_for_budget(record)
+        for record in searched
+        if record.state not in (TrialState.RUNNING, TrialState.WAITING)
+    )
+    return max(0, limit - store.count_evaluated(job.id) + ended)
+
+
+def reserved_by(execution: ExecutionSpec) -> Reserved:
+    """What a trial holds while it runs."""
+    return Reserved(cpus=execution.cpus_per_trial, gpus=execution.gpus_per_trial)
 
 
 def _start_with(plan: JobPlan, problem: Problem, reporter: Reporter) -> list[Choices]:

@@ -19,6 +19,7 @@ from pydantic import (
 
 from nas.data.spec import DataSpec
 from nas.errors import InvalidRequestError
+from nas.jobs.budget import BudgetSpec
 from nas.quantity import parse_quantity
 from nas.training.recipe import Recipe
 from search_spaces.yaml_text import DocumentError, read_yaml
@@ -231,6 +232,7 @@ class JobSpec(_Part):
     final_recipe: Recipe | None = Field(None, description="the full recipe; default: `recipe`")
     scaling: ScalingSpec | None = ScalingSpec()
     execution: ExecutionSpec = ExecutionSpec()
+    budget: BudgetSpec = BudgetSpec()
     export: tuple[Literal["safetensors", "torch", "onnx"], ...] = ()
 
     @field_validator("data", mode="before")
@@ -260,8 +262,8 @@ class JobSpec(_Part):
 
     @property
     def digest(self) -> str:
-        """Equal for job files that mean the same, whatever else they say about where it runs."""
-        plain = self.model_dump(mode="json", exclude_defaults=True, exclude={"execution"})
+        """Equal for job files that ask the same, wherever it runs and whatever it may use."""
+        plain = self.model_dump(mode="json", exclude_defaults=True, exclude={"execution", "budget"})
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -179,10 +179,11 @@ def _first_taken_up(store: Store, job: JobRow, spec: JobSpec, artifacts: str) ->
 
 
 def job_spec(job: JobRow) -> JobSpec:
-    """The job file as it was stored, with the scaling that was asked of it last."""
+    """The job file as it was stored, with the scaling and the budget that it was given last."""
     document = dict(job.spec)
-    if "scaling" in job.attributes:
-        document["scaling"] = job.attributes["scaling"]
+    for changed in ("scaling", "budget"):
+        if changed in job.attributes:
+            document[changed] = job.attributes[changed]
     return job_from_dict(document, f"Job {job.name} ({job.id})")
 
 
@@ -211,6 +212,7 @@ def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = Non
 def check_runnable(plan: JobPlan, store: Store) -> None:
     """Refuse a sampler, evaluator or scaling that could only fail later."""
     spec = plan.spec
+    check_budget(spec)
     for name in spec.search.start_with:
         get_published(name)
     make_sampler(
@@ -233,6 +235,15 @@ def check_runnable(plan: JobPlan, store: Store) -> None:
         plan.evaluator(spec.recipe).prepare()
     if spec.scaling is not None:
         check_scaling(plan, store, spec.scaling)
+
+
+def check_budget(spec: JobSpec) -> None:
+    """Refuse a budget that could never be used up."""
+    if spec.budget.max_gpu_hours is not None and not spec.execution.gpus_per_trial:
+        raise InvalidRequestError(
+            "`budget.max_gpu_hours` needs `execution.gpus_per_trial` above 0, by which GPU-hours "
+            "are counted."
+        )
 
 
 def check_scaling(plan: Plan, store: Store, spec: ScalingSpec) -> None:

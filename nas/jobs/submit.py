@@ -18,6 +18,7 @@ from typing import Any, Literal
 from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJobs
 from nas.errors import InvalidRequestError, NasError
+from nas.jobs.holding import CODE_VARIABLE
 from nas.jobs.process import stop_process
 from nas.jobs.secrets import holds_secret, refuse_secret_files, refuse_secrets
 from nas.jobs.spec import JobSpec
@@ -32,8 +33,6 @@ Code = Literal["installed", "wheel"]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _FILE = re.compile(r"file:(/[A-Za-z0-9_./-]{1,400})")
-CODE_VARIABLE = "NAS_CODE"
-"""Tells the driver on its node which version of this package the job was submitted with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,8 @@ def submit_job(
     known_by_ray = {"ray_address": cluster.address}
     job = put_down_job(store, spec, artifacts, request_key, owner, known_by_ray)
     known = job.ray_id is not None and cluster.find(job.ray_id) is not None
-    if known or job.state != JobState.WAITING:
+    never_ran = job.state == JobState.FAILED and job.started_at is None
+    if known or not (job.state == JobState.WAITING or never_ran):
         return job  # the same request, sent again
     return _hand_over(store, cluster, job, store_argument, place)
 

@@ -10,7 +10,7 @@ from nas.jobs.run import driving
 from nas.jobs.spec import JobSpec
 from nas.jobs.start import start_job
 from nas.jobs.trial_log import log_study
-from nas.search.evaluations import evaluate_all
+from nas.search.evaluations import Finished, evaluate_all
 from nas.search.progress import Snapshot
 from nas.search.records import architecture_row
 from nas.store import EvaluationRow, Store
@@ -38,10 +38,13 @@ def train_one(
     job, plan = started.job, started.networks
     architecture = for_data(architecture, plan)
     candidate = plan.candidate(architecture, spec.full_recipe, seed=seed)
-    with driving(store, job, spec.execution) as evaluations:
+    end: Finished | None = None
+    with driving(store, job, spec.execution, spec.budget) as evaluations:
         on_end = log_study(store, job.id, "train", [({}, architecture_row(architecture))])
         reporter.progress(Snapshot(stage="training", done=0, total=1))
         (end,) = evaluate_all(evaluations, [candidate], on_end)
+    if end is None:
+        raise NasError(f"Training was {store.find_job(job.id).message}.")
     if end.evaluation is None or end.evaluation.val_accuracy is None:
         raise NasError(f"Training ended {end.status.value}: {end.reason}")
     return end.evaluation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nas.jobs.gpu_records import measured_on_gpu
 from nas.search.driver import Proposal
 from nas.search.evaluations import Finished
 from nas.search.samplers.contract import TrialRecord
@@ -49,6 +50,7 @@ class StoreLog:
                 evaluation=_key(finished),
                 reused=finished.reused if finished else False,
                 attempts=_attempts(record.number, finished, self._before.get(record.number, 0)),
+                measurements=measured_on_gpu(self._store, finished),
             ),
         )
 
@@ -96,12 +98,13 @@ def log_study(
             job,
             TrialEnd(
                 number=numbers[place],
-                state=finished.status.value,
+                state="waiting" if finished.halted else finished.status.value,
                 values=None if accuracy is None else (accuracy,),
                 reason=finished.reason,
                 evaluation=_key(finished),
                 reused=finished.reused,
                 attempts=_attempts(numbers[place], finished, before.get(numbers[place], 0)),
+                measurements=measured_on_gpu(store, finished),
             ),
         )
 
@@ -120,6 +123,7 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
     """The starts of a trial, counted on from those of earlier drivers."""
     if finished is None or finished.reused or finished.attempts == 0:
         return ()
+    cpus, gpus = (held.cpus, held.gpus) if (held := finished.reserved) else (None, None)
     lost = [
         AttemptRow(
             trial=number,
@@ -129,6 +133,8 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
             error=attempt.error,
             seconds=attempt.seconds,
             fidelity=attempt.fidelity,
+            cpus=cpus,
+            gpus=gpus,
         )
         for n, attempt in enumerate(finished.lost, 1)
     ]
@@ -137,14 +143,14 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
     last = AttemptRow(
         trial=number,
         number=before + finished.attempts,
-        state=finished.status.value,
+        state="halted" if finished.halted else finished.status.value,
         worker=finished.worker,
         device=finished.evaluation.device if finished.evaluation else "",
         error=finished.reason,
-        seconds=max(finished.seconds - sum(one.seconds for one in lost), 0.0)
-        if finished.evaluation is None
-        else finished.seconds,
+        seconds=max(finished.seconds - sum(one.seconds for one in lost), 0.0),
         fidelity=finished.evaluation.fidelity if finished.evaluation else 0.0,
+        cpus=cpus,
+        gpus=gpus,
     )
     return (*lost, last)
 

@@ -94,6 +94,7 @@ def drive(
 
     Raises:
         NasError: If no suggestion meets the constraints.
+        BudgetSpent: If the job's budget is used up before.
     """
     return _Search(settings, sampler, evaluations, log, on_progress).run(earlier, start_with)
 
@@ -224,6 +225,10 @@ class _Search:
     def _end(self, finished: Finished) -> None:
         record = self._records[finished.ticket]
         proposal = self._proposals[record.number]
+        if finished.halted:  # the budget's doing: it is taken up where the job goes on
+            waiting = self._with_rungs(replace(record, state=TrialState.WAITING))
+            self._log.ended(waiting, proposal, finished)
+            return
         state = TrialState(finished.status.value)
         values = errors = None
         if finished.status is Status.COMPLETED and finished.evaluation is not None:
@@ -267,10 +272,13 @@ class _Search:
             return Verdict.CONTINUE
         return Verdict.STOP
 
+    def _with_rungs(self, record: TrialRecord) -> TrialRecord:
+        if self._halving is not None and (shown := self._halving.shown(record.number)):
+            return replace(record, attributes={**record.attributes, RUNGS: shown})
+        return record
+
     def _settle(self, ended: TrialRecord, finished: Finished | None, reason: str) -> None:
-        told = self._sampler.tell(ended)
-        if self._halving is not None and (shown := self._halving.shown(ended.number)):
-            told = replace(told, attributes={**told.attributes, RUNGS: shown})
+        told = self._with_rungs(self._sampler.tell(ended))
         proposal = replace(self._proposals.pop(ended.number), reason=reason)
         self._records[ended.number] = told
         self._worked |= told.state in (TrialState.COMPLETED, TrialState.PRUNED)

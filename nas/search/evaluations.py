@@ -8,66 +8,27 @@ this driver already works on is not started again; the rest goes to the executor
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
-from cluster.executor import Executor, LostAttempt, OnReport, Report, Result, Verdict, Work
-from nas.evaluation import work
-from nas.evaluation.contract import EvaluationKey, Evaluator, Outcome, Request, Status
+from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
+from nas.evaluation import outbox, work
+from nas.evaluation.contract import Outcome, Request, Status
+from nas.search.candidates import Candidate as Candidate
+from nas.search.candidates import Finished as Finished
 from nas.search.journal import Entry, Journal
 from nas.search.leases import LEASE_S, EvaluationStore, LeaseKeeper
-from nas.search.records import architecture_row, evaluation_row
-from nas.store import ArchitectureRow, EvaluationRow
-from search_spaces.architecture import Architecture
-from search_spaces.space import Option
+from nas.search.records import evaluation_row
+from nas.search.spending import Spending
+from nas.store import EvaluationRow
 
+PATIENCE_S = 60.0
+"""How long trials that a spent budget halts may take to their next report."""
+HALTED = "cut off by the job's budget"
 MakeExecutor = Callable[[Work, OnReport], Executor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One thing to evaluate, and by what.
-
-    Args:
-        network: The architecture as the store keeps it, if it was made already.
-    """
-
-    key: EvaluationKey
-    evaluator: Evaluator
-    architecture: Architecture | None = None
-    choices: Mapping[str, Option] = field(default_factory=dict)
-    costs: Mapping[str, float] = field(default_factory=dict)
-    network: ArchitectureRow | None = None
-
-    def architecture_row(self) -> ArchitectureRow | None:
-        """The architecture as the store keeps it, if there is one."""
-        if self.network is None and self.architecture is not None:
-            return architecture_row(self.architecture)
-        return self.network
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A candidate's end, under the ticket that it was handed in with.
-
-    Args:
-        evaluation: The stored evaluation; None where it failed, which is not stored as one.
-        reused: It was in the store before, or computed for another ticket or job.
-        worker: Where it ran, as the executor names it.
-        lost: Its attempts that a worker's death ended.
-    """
-
-    ticket: int
-    status: Status
-    evaluation: EvaluationRow | None = None
-    reason: str = ""
-    reused: bool = False
-    attempts: int = 0
-    seconds: float = 0.0
-    worker: str = ""
-    lost: tuple[LostAttempt, ...] = ()
 
 
 class Evaluations:
@@ -78,6 +39,9 @@ class Evaluations:
         on_report: Hears reports as (ticket, report); says whether the work goes on.
         journal: Where results are on disk until the store has them; what earlier drivers of the
             job left there is stored at once.
+        artifacts: The artifact location, where workers leave outcomes until the store has them;
+            without it one that was on its way when a driver died is computed again.
+        spending: Counts what is used of the job's budget; `collect` ends with `BudgetSpent`.
     """
 
     def __init__(
@@ -88,8 +52,14 @@ class Evaluations:
         job: str | None = None,
         on_report: Callable[[int, Report], Verdict] | None = None,
         journal: Journal | None = None,
+        artifacts: str | None = None,
+        spending: Spending | None = None,
     ) -> None:
+        self._spending = spending or Spending()
+        self._on_their_way: set[str] = set()
+        self._halted: set[str] = set()
         self._store, self._owner, self._job = store, owner, job
+        self._artifacts = artifacts
         self._hear = on_report
         self._make_executor = make_executor
         self._executor: Executor | None = None
@@ -115,6 +85,12 @@ class Evaluations:
     def pending(self) -> int:
         """Candidates handed in and not yet collected."""
         return sum(len(tickets) for tickets in self._tickets.values()) + len(self._ready)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the budget of trials allows another one beside those that are pending."""
+        left = self._spending.trials_left()
+        return left is None or self.pending < left
 
     @property
     def busy(self) -> int:
@@ -145,7 +121,25 @@ class Evaluations:
         Args:
             on_end: Hears each end within the transaction that writes its evaluation, so that
                 both are stored or none is.
+
+        Raises:
+            BudgetSpent: If time or hours are used up; what runs is halted at its next report.
         """
+        spent = self._spending.spent()
+        if spent is not None:
+            self._wind_down(on_end)
+            raise spent
+        return self._collect(timeout_s, on_end)
+
+    def check_trials(self) -> None:
+        """End the job if its budget of trials is used up and nothing is pending."""
+        spent = None if self.pending else self._spending.trials_spent()
+        if spent is not None:
+            raise spent
+
+    def _collect(
+        self, timeout_s: float, on_end: Callable[[Finished], None] | None
+    ) -> list[Finished]:
         finished, self._ready = self._ready, []
         if not finished:
             finished = self._look_elsewhere()
@@ -158,11 +152,43 @@ class Evaluations:
                     finished += self._finish(*each)
                 for end in finished if on_end else ():
                     on_end(end)  # type: ignore[misc]
-            if self._journal is not None:
-                self._journal.settle(result.key for result, _, _ in arrived)
+            self._settle([result.key for result, _, _ in arrived])
         elif self._elsewhere and not self._started():
             time.sleep(min(timeout_s, 0.5))
         return finished
+
+    def _wind_down(self, on_end: Callable[[Finished], None] | None) -> None:
+        """Wait a while for what has reported before to be halted, with its checkpoint; give up
+        the rest."""
+        give_up = time.monotonic() + PATIENCE_S
+        while (self._on_their_way or self._arrived) and time.monotonic() < give_up:
+            self._collect(1.0, on_end)
+        held = {key: self._spending.seconds_of(key) for key in self._tickets}
+        with self._store.together():
+            for key, seconds in held.items():
+                self._spending.end(key, seconds)
+                for end in self._halt(key, seconds):
+                    if on_end is not None:
+                        on_end(end)
+
+    def _halt(self, key: str, seconds: float, **how: Any) -> list[Finished]:
+        """The tickets of work that was cut off by the budget, after so long on a worker."""
+        if key not in self._elsewhere:
+            self._store.release([key], self._owner)
+        self._elsewhere.discard(key)
+        del self._candidates[key]
+        first, *others = self._tickets.pop(key)
+        end = Finished(
+            ticket=first,
+            status=Status.PRUNED,
+            reason=HALTED,
+            halted=True,
+            attempts=how.pop("attempts", int(seconds > 0)),
+            seconds=seconds,
+            reserved=self._spending.reserved,
+            **how,
+        )
+        return [end, *(replace(end, ticket=ticket, attempts=0) for ticket in others)]
 
     def keep(self) -> None:
         """Take in what has ended, to memory and disk; for while the store is away."""
@@ -184,7 +210,8 @@ class Evaluations:
 
     def _running(self) -> Executor:
         if self._executor is None:  # a run that finds everything stored starts no cluster
-            self._executor = self._make_executor(work, self._on_report)
+            once = work if self._artifacts is None else outbox.work_once
+            self._executor = self._make_executor(once, self._on_report)
         return self._executor
 
     def _recover(self) -> dict[str, Entry]:
@@ -195,23 +222,37 @@ class Evaluations:
         for entry in entries:
             self._store.save_evaluation(entry.evaluation, entry.architecture)
         self._journal.forget()
+        if self._artifacts is not None:
+            outbox.forget(self._artifacts, [entry.evaluation.key for entry in entries])
         return {entry.evaluation.key: entry for entry in entries}
 
     def _gather(self, timeout_s: float) -> None:
         """Take results in, each on disk before anything is done with it."""
         for result in self._running().collect(timeout_s):
             outcome, entry = _outcome(result), None
+            self._spending.end(result.key, result.seconds)
+            self._on_their_way.discard(result.key)
+            if result.stopped and result.key in self._halted:
+                self._arrived.append((result, outcome, None))
+                continue
             if outcome.status is not Status.FAILED:
                 candidate = self._candidates[result.key]
                 entry = Entry(
                     evaluation=evaluation_row(candidate, outcome, candidate.costs, self._job),
                     architecture=candidate.architecture_row(),
                     attempts=result.attempts,
-                    seconds=outcome.seconds,
+                    seconds=result.seconds,
                 )
                 if self._journal is not None:
                     self._journal.append(entry)
             self._arrived.append((result, outcome, entry))
+
+    def _settle(self, keys: Sequence[str]) -> None:
+        """The store has these, so no other copy is needed."""
+        if self._journal is not None:
+            self._journal.settle(keys)
+        if self._artifacts is not None:
+            outbox.forget(self._artifacts, keys)
 
     def _started(self) -> bool:
         return len(self._tickets) > len(self._elsewhere)
@@ -224,9 +265,19 @@ class Evaluations:
             choices=candidate.choices,
             seed=candidate.key.seed,
         )
-        self._running().submit(key, (candidate.evaluator, [request]))
+        payload = (candidate.evaluator, [request])
+        executor = self._running()
+        self._spending.begin(key, executor.slots)
+        if self._artifacts is None:
+            executor.submit(key, payload)
+        else:
+            executor.submit(key, (*payload, self._artifacts))
 
     def _on_report(self, key: str, report: Report) -> Verdict:
+        self._on_their_way.add(key)
+        if self._spending.spent() is not None:
+            self._halted.add(key)
+            return Verdict.STOP
         hear = self._hear
         if hear is None:
             return Verdict.CONTINUE
@@ -258,7 +309,13 @@ class Evaluations:
                 self._store.release([key], self._owner)
             known = self._recovered.pop(key, None)
             if known is not None:  # ours, by an earlier driver that could not put its trial down
-                return self._answer(key, stored, attempts=known.attempts, seconds=known.seconds)
+                return self._answer(
+                    key,
+                    stored,
+                    attempts=known.attempts,
+                    seconds=known.seconds,
+                    reserved=self._spending.reserved,
+                )
             return self._answer(key, stored, reused=True)
         if claimed:
             self._start(key)
@@ -270,15 +327,20 @@ class Evaluations:
         return stored.status != Status.PRUNED or ours
 
     def _finish(self, result: Result, outcome: Outcome, entry: Entry | None) -> list[Finished]:
+        if result.stopped and result.key in self._halted:
+            self._halted.discard(result.key)
+            how = {"attempts": result.attempts, "worker": result.worker, "lost": result.lost}
+            return self._halt(result.key, result.seconds, **how)
         if entry is not None:  # to save it ends the claim
             stored = self._store.save_evaluation(entry.evaluation, entry.architecture)
             return self._answer(
                 result.key,
                 stored,
                 attempts=result.attempts,
-                seconds=stored.seconds,
+                seconds=result.seconds,
                 worker=result.worker,
                 lost=result.lost,
+                reserved=self._spending.reserved,
             )
         self._store.release([result.key], self._owner)
         del self._candidates[result.key]
@@ -291,6 +353,7 @@ class Evaluations:
                 seconds=result.seconds,
                 worker=result.worker,
                 lost=result.lost,
+                reserved=self._spending.reserved,
             )
             for ticket in self._tickets.pop(result.key)
         ]
@@ -313,20 +376,24 @@ def evaluate_all(
 
     Args:
         on_end: Hears each end as it comes, with its place in the list.
+
+    Raises:
+        BudgetSpent: If the job's budget is used up before the list is at its end.
     """
     answers: dict[int, Finished] = {}
-    waiting = iter(enumerate(candidates))
-    exhausted = False
-    while not exhausted or evaluations.pending:
-        while not exhausted and evaluations.pending < 2 * evaluations.slots:
-            place, candidate = next(waiting, (None, None))
-            if place is None or candidate is None:
-                exhausted = True
-            else:
-                evaluations.submit(place, candidate)
-        for finished in evaluations.collect(
-            on_end=lambda end: on_end(end.ticket, end) if on_end else None
-        ):
+
+    def hear(end: Finished) -> None:
+        if on_end is not None:
+            on_end(end.ticket, end)
+
+    waiting = deque(enumerate(candidates))
+    while waiting or evaluations.pending:
+        while waiting and evaluations.pending < 2 * evaluations.slots:
+            if not evaluations.has_room:
+                evaluations.check_trials()
+                break
+            evaluations.submit(*waiting.popleft())
+        for finished in evaluations.collect(on_end=hear):
             answers[finished.ticket] = finished
     return [answers[i] for i in range(len(candidates))]
 

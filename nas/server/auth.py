@@ -119,9 +119,9 @@ def needs(scope: str) -> Callable[[Request], Principal]:
 def authenticate(request: Request) -> Principal:
     """Who asks, by `Authorization: Bearer TOKEN` or by a page's cookie."""
     settings: Settings = request.app.state.settings
-    if not settings.authentication:
-        return ANYBODY
-    return _known(request, token_of(request))
+    asking = _known(request, token_of(request)) if settings.authentication else ANYBODY
+    request.state.user = asking.name  # for the log
+    return asking
 
 
 def check_token(request: Request, token: str) -> Principal:

@@ -78,16 +78,23 @@ def add_handlers(app: FastAPI) -> None:
 
 def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
-    return problem_response(error.status, str(error), error.field, error.headers)
+    detail = _without_place(request, error)
+    return problem_response(error.status, detail, error.field, error.headers)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     field, line = getattr(error, "field", None), getattr(error, "line", None)
-    return problem_response(422, str(error), field, line=line)
+    return problem_response(422, _without_place(request, error), field, line=line)
 
 
 def _failed(request: Request, error: Exception) -> JSONResponse:
-    return problem_response(503, str(error), headers={"retry-after": "5"})
+    detail = _without_place(request, error)
+    return problem_response(503, detail, headers={"retry-after": "5"})
+
+
+def _without_place(request: Request, error: Exception) -> str:
+    """What went wrong, without where the operator keeps the store."""
+    return str(error).replace(request.app.state.store.url, "this store")
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:

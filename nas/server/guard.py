@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nas.server.errors import Problem, problem_response
 from nas.server.settings import LOOPBACK_NAMES, Settings
+from nas.store.engine import time_limit
 
 # styles may be inline, since plots set them; scripts never are, and nothing comes from elsewhere
 POLICY = (
@@ -26,6 +27,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+PROBES = ("/healthz", "/readyz")  # asked by address, and they tell nothing
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -41,21 +43,25 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with_headers = _with_headers(send)
+        with_headers = with_security_headers(send)
         try:
             self._check(scope)
         except Problem as problem:
             answer = problem_response(problem.status, str(problem))
             await answer(scope, receive, with_headers)
             return
+        time_limit.set(self._settings.limits.query_s)  # in this request's own context
         limited = _limited(receive, self._settings.limits.body_bytes)
         await self._app(scope, limited, with_headers)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        self._check_host(headers.get("host", ""))
+        if scope["path"] not in PROBES:
+            self._check_host(headers.get("host", ""))
         if scope["method"] not in SAFE_METHODS:
             self._check_origin(headers)
+        if b"%00" in scope.get("raw_path", b"") or b"%00" in scope.get("query_string", b""):
+            raise Problem(400, "An address must not hold the character NUL.")
         length = headers.get("content-length", "0")
         most = self._settings.limits.body_bytes
         if not length.isdecimal() or int(length) > most:
@@ -98,7 +104,9 @@ def host_name(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _with_headers(send: Send) -> Send:
+def with_security_headers(send: Send) -> Send:
+    """Answers with every security header that they lack."""
+
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)

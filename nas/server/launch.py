@@ -64,6 +64,12 @@ def read_job(settings: Settings, job: str | Mapping[str, Any]) -> JobSpec:
     """
     source = "The job"
     spec = job_from_yaml(job, source) if isinstance(job, str) else job_from_dict(job, source)
+    try:
+        plain = spec.model_dump_json()
+    except ValueError:
+        plain = "\\u0000"
+    if "\\u0000" in plain:  # half a character or none, which not every database takes
+        raise InvalidJobError("The job must be whole Unicode text, without NUL.")
     return check_rules(settings, spec)
 
 

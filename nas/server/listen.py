@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -11,9 +14,12 @@ from nas.errors import NasError
 from nas.server.app import create_app
 from nas.server.settings import Settings
 
+END_S = 10
+"""What ending takes beside the slowest question, at most; systemd and the like must wait longer."""
+
 
 def listen(settings: Settings, listening: Callable[[str], None]) -> None:
-    """Serve until it is told to end.
+    """Serve until it is told to end (SIGTERM, SIGINT), and what it began to answer is answered.
 
     Args:
         listening: Told the URL once the socket is there.
@@ -24,16 +30,37 @@ def listen(settings: Settings, listening: Callable[[str], None]) -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_config=None,  # `nas.server.logs` has set it up
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=10,
+        # whoever waits for an answer gets it: no question may take longer than this
+        timeout_graceful_shutdown=round(settings.limits.query_s) + END_S,
         timeout_keep_alive=10,
         limit_concurrency=1_000,
     )
-    with make_socket(settings.host, settings.port) as bound:
+    server = uvicorn.Server(config)
+    with make_socket(settings.host, settings.port) as bound, _polite_end(server):
         listening(url_of(bound))
-        uvicorn.Server(config).run(sockets=[bound])
+        server.run(sockets=[bound])
+
+
+@contextmanager
+def _polite_end(server: uvicorn.Server) -> Iterator[None]:
+    """Who is told to end and does has not failed: uvicorn would end by the signal itself, which
+    supervisors tell from an exit status of 0."""
+
+    def end(number: int, frame: object) -> None:
+        server.should_exit = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def make_socket(host: str, port: int) -> socket.socket:

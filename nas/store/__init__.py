@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nas.store.questions import Comparable, Filter, ModelRow
+from nas.store.questions import Added, Comparable, Filter, ModelRow, Page, VolumePoint
 from nas.store.rows import (
     ENDED_JOB_STATES,
     ArchitectureRow,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENDED_JOB_STATES",
+    "Added",
     "ArchitectureRow",
     "ArtifactRow",
     "AttemptRow",
@@ -45,11 +46,13 @@ __all__ = [
     "MemberRow",
     "ModelRow",
     "NewTrial",
+    "Page",
     "RecipeRow",
     "Store",
     "TokenRow",
     "TrialEnd",
     "TrialRow",
+    "VolumePoint",
 ]
 
 

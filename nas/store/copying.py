@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, func, select, text
 from nas.errors import InvalidRequestError, NasError
 from nas.store.engine import is_sqlite
 from nas.store.repository import Store
-from nas.store.schema import artifacts, measurements, metadata
+from nas.store.schema import metadata
 
 CHUNK = 1_000
 
@@ -44,8 +44,9 @@ def copy(
         for table in metadata.sorted_tables:
             _verify(reading, writing, table)
         if not is_sqlite(writing):
-            for table in (artifacts, measurements):
-                writing.execute(text(_NEXT_ID.format(table=table.name)))
+            for table in metadata.sorted_tables:
+                if table.autoincrement_column is not None:
+                    writing.execute(text(_NEXT_ID.format(table=table.name)))
     return copied
 
 

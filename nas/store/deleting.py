@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, sel
 
 from nas.errors import InvalidRequestError
 from nas.store.connected import shared_now
+from nas.store.fronts import mend_fronts
 from nas.store.garbage import bytes_of, chunks, discard, start_weights, sweep
 from nas.store.repository import Store
 from nas.store.rows import ArtifactRow, JobRow, JobState
@@ -68,6 +69,8 @@ def delete_job(store: Store, job: JobRow, location: str, *, dry_run: bool = True
         deleted = _delete_rows(connection, job)
         if dry_run:  # what would go is found by letting it go, and taking that back
             connection.rollback()
+        else:
+            mend_fronts(connection)
     if not dry_run:
         sweep(store, location)
     return deleted

@@ -8,10 +8,12 @@ write later would be refused at once instead of waiting its turn.
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,15 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as NoConnectionFree,
+)
 
 from nas.errors import InvalidRequestError, NasError
 from nas.store.columns import dumps, loads
@@ -37,7 +47,13 @@ SQLITE_WAIT_S = 30.0
 SQLITE_CACHE_KIB = 65_536
 SQLITE_CHECKPOINT_PAGES = 4_000  # 16 MiB
 CONNECT_TIMEOUT_S = 5
+CONNECTIONS = 12
+"""Kept open by one process; more are opened where they are needed, and closed again."""
+SQLITE_STEPS = 20_000  # of its virtual machine between two looks at the clock; about 1 ms
 UPGRADE_LOCK = 7_305_141  # any number, the same in every process
+
+time_limit: ContextVar[float | None] = ContextVar("time_limit", default=None)
+"""Seconds that a transaction may take in this context; a server sets it for each request."""
 
 
 class StoreError(NasError):
@@ -69,8 +85,11 @@ def open_engine(url: str, *, create: bool = True, upgrade: bool = False) -> Engi
         _prepare(engine, shown, create, upgrade)
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
+        way_out = ""
+        if parsed.get_backend_name() != "sqlite":
+            way_out = f"; see that it runs and can be reached from {socket.gethostname()}"
         raise InvalidRequestError(
-            f"The store {shown} can't be opened: {_cause(error, parsed)}."
+            f"The store {shown} can't be opened: {_cause(error, parsed)}{way_out}."
         ) from None
     except BaseException:
         engine.dispose()
@@ -123,14 +142,42 @@ def is_sqlite(connection: Connection) -> bool:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction; a database that has gone away is a `StoreError`."""
+    """One transaction; a database that has gone away is a `StoreError`, and so is a question that
+    takes longer than `time_limit` allows."""
+    limit_s, began = time_limit.get(), time.monotonic()
     try:
         with engine.begin() as connection:
-            yield connection
-    except (OperationalError, InterfaceError) as error:
+            if limit_s is None:
+                yield connection
+            else:
+                with _limited(connection, limit_s):
+                    yield connection
+    except (OperationalError, InterfaceError, NoConnectionFree) as error:
+        if limit_s is not None and time.monotonic() - began >= limit_s:
+            raise StoreError(
+                f"The question took longer than the {limit_s:g} s that are allowed; narrow it, by "
+                f"a job, a data set or bounds."
+            ) from error
         raise StoreError(
             f"The store {shown_url(engine.url)} did not answer: {_cause(error, engine.url)}."
         ) from error
+
+
+@contextmanager
+def _limited(connection: Connection, limit_s: float) -> Iterator[None]:
+    """Have the database break off what takes longer."""
+    if not is_sqlite(connection):
+        # a whole number of our own, so nobody's text
+        connection.execute(text(f"SET LOCAL statement_timeout = {max(1, round(limit_s * 1000))}"))
+        yield
+        return
+    until = time.monotonic() + limit_s
+    own: Any = connection.connection.driver_connection
+    own.set_progress_handler(lambda: time.monotonic() > until, SQLITE_STEPS)
+    try:
+        yield
+    finally:
+        own.set_progress_handler(None, SQLITE_STEPS)
 
 
 def for_writing(engine: Engine) -> Engine:
@@ -159,6 +206,8 @@ def check_version(connection: Connection, shown: str) -> None:
 
 def _make_engine(url: URL) -> Engine:
     options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": loads}
+    options["hide_parameters"] = True  # in errors, that is, which are logged
+    options["pool_size"] = CONNECTIONS
     if url.get_backend_name() == "sqlite":
         # a waiting writer polls up to this long; threads may pass a connection on, one at a time
         options["connect_args"] = {"timeout": SQLITE_WAIT_S, "check_same_thread": False}

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import Insert
 
 from nas.errors import InvalidRequestError
 from nas.store.connected import Connected, columns_of, insert_new, now, upsert
+from nas.store.fronts import keep_fronts
 from nas.store.rows import ArchitectureRow, EvaluationRow
 from nas.store.schema import architectures, artifacts, claims, evaluations
 
@@ -75,7 +76,9 @@ class Evaluations(Connected):
         """
         if not text:
             return None
-        begins = architectures.c.fingerprint.startswith(text, autoescape=True)
+        name = architectures.c.fingerprint
+        # both bounds are found by the index, which LIKE is not; fingerprints end before "g"
+        begins = and_(name >= text, name < f"{text}g", name.startswith(text, autoescape=True))
         with self._read() as connection:
             found = connection.execute(select(architectures).where(begins).limit(2)).all()
         if len(found) > 1:
@@ -108,6 +111,9 @@ def save_evaluations(connection: Connection, rows: Sequence[EvaluationRow]) -> i
     ordered = sorted(rows, key=lambda row: row.key)
     columns = [_columns(row) for row in ordered]
     written = connection.execute(_insert(connection.dialect.name), columns).rowcount
+    completed = [c for c in columns if c["status"] == "completed"]
+    if completed and written:
+        keep_fronts(connection, [c["key"] for c in completed], {c["comparable"] for c in completed})
     _save_weights(connection, [row for row in ordered if row.weights])
     connection.execute(_END_CLAIM, [{"_key": row.key} for row in ordered])
     return written

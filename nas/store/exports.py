@@ -34,13 +34,30 @@ class Exports(Connected):
             row = connection.execute(select(exports).where(exports.c.id == export_id)).first()
             return None if row is None else ExportRow(**row._mapping)
 
-    def list_exports(self, states: Sequence[str] = (), limit: int | None = None) -> list[ExportRow]:
-        """Exports in one of the states (none means all), those asked for first come first."""
-        query = select(exports).order_by(exports.c.created_at, exports.c.id).limit(limit)
+    def list_exports(
+        self,
+        states: Sequence[str] = (),
+        limit: int | None = None,
+        *,
+        latest: bool = False,
+        architecture: str | None = None,
+    ) -> list[ExportRow]:
+        """Exports in one of the states (none means all), those asked for first come first.
+
+        Args:
+            latest: Of more than `limit` take those asked for last.
+            architecture: Fingerprint of the network that they are of.
+        """
+        order = (exports.c.created_at, exports.c.id)
+        query = select(exports).limit(limit)
+        query = query.order_by(*((column.desc() for column in order) if latest else order))
         if states:
             query = query.where(exports.c.state.in_(states))
+        if architecture is not None:
+            query = query.where(exports.c.architecture == architecture)
         with self._read() as connection:
-            return [ExportRow(**row._mapping) for row in connection.execute(query)]
+            rows = [ExportRow(**row._mapping) for row in connection.execute(query)]
+        return rows[::-1] if latest else rows
 
     def count_exports(self, states: Sequence[str]) -> int:
         """How many exports are in one of the states."""
@@ -61,8 +78,37 @@ class Exports(Connected):
             take = update(exports).where(exports.c.id == export_id, free).values(taken)
             return connection.execute(take).rowcount == 1
 
-    def end_export(self, export_id: str, *, artifact: int | None = None, message: str = "") -> None:
-        """Say what came of an export: a file, or why there is none."""
+    def renew_export(self, export_id: str, worker: str, lease_s: float) -> bool:
+        """Hold an export for longer; False if another worker has it, or it has ended."""
+        mine = (exports.c.id == export_id, exports.c.worker == worker, exports.c.state == RUNNING)
+        with self._write() as connection:
+            until = shared_now(connection) + timedelta(seconds=lease_s)
+            renew = update(exports).where(*mine).values(lease_expires_at=until)
+            return connection.execute(renew).rowcount == 1
+
+    def release_export(self, export_id: str, worker: str) -> None:
+        """Leave an export to others, if this worker has it."""
+        mine = (exports.c.id == export_id, exports.c.worker == worker, exports.c.state == RUNNING)
+        free = {"state": WAITING, "worker": None, "lease_expires_at": None}
+        with self._write() as connection:
+            connection.execute(update(exports).where(*mine).values(free))
+
+    def end_export(
+        self,
+        export_id: str,
+        *,
+        artifact: int | None = None,
+        message: str = "",
+        worker: str | None = None,
+    ) -> None:
+        """Say what came of an export: a file, or why there is none.
+
+        Args:
+            worker: Only if this worker has it, and it has not ended.
+        """
+        here = [exports.c.id == export_id]
+        if worker is not None:
+            here += [exports.c.worker == worker, exports.c.state == RUNNING]
         with self._write() as connection:
             ended = {
                 "state": FAILED if artifact is None else COMPLETED,
@@ -72,7 +118,7 @@ class Exports(Connected):
                 "lease_expires_at": None,
                 "ended_at": shared_now(connection),
             }
-            connection.execute(update(exports).where(exports.c.id == export_id).values(ended))
+            connection.execute(update(exports).where(*here).values(ended))
 
     def artifact(self, artifact_id: int) -> ArtifactRow | None:
         """The artifact of that id."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, or_, select
 
 from nas.store.connected import Connected, columns_of, now, upsert
 from nas.store.evaluations import save_architectures
@@ -68,6 +69,35 @@ class Families(Connected):
         """Families of a job, or all of them, the oldest first, each with its members."""
         with self._read() as connection:
             return _families(connection, *([families.c.job == job_id] if job_id else []))
+
+    def family(self, family_id: str) -> FamilyRow | None:
+        """The family of that id."""
+        with self._read() as connection:
+            return next(iter(_families(connection, families.c.id == family_id)), None)
+
+    def latest_families(
+        self,
+        job_id: str | None = None,
+        *,
+        limit: int,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[FamilyRow]:
+        """Families of a job, or all of them, the latest first.
+
+        Args:
+            after: `created_at` and `id` of the last family of the page before.
+        """
+        query = select(families.c.id).order_by(families.c.created_at.desc(), families.c.id)
+        if job_id is not None:
+            query = query.where(families.c.job == job_id)
+        if after is not None:
+            at, last = after
+            level = and_(families.c.created_at == at, families.c.id > last)
+            query = query.where(or_(families.c.created_at < at, level))
+        with self._read() as connection:
+            ids = list(connection.execute(query.limit(limit)).scalars())
+            found = {row.id: row for row in _families(connection, families.c.id.in_(ids))}
+        return [found[family_id] for family_id in ids]
 
 
 def _families(connection: Connection, *conditions: Any) -> list[FamilyRow]:

@@ -9,10 +9,10 @@ import secrets
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Update, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, or_, select, update
 
 from nas.errors import InvalidRequestError
 from nas.store.connected import Connected, insert_new, now, shared_now
@@ -111,16 +111,36 @@ class Jobs(Connected):
         return f"There is no job {text!r} in {self.url}; {there}."
 
     def list_jobs(
-        self, *, owner: str | None = None, state: str | None = None, limit: int | None = None
+        self,
+        *,
+        owner: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
+        after: tuple[datetime, str] | None = None,
     ) -> list[JobRow]:
-        """Jobs, the latest first."""
+        """Jobs, the latest first.
+
+        Args:
+            after: `created_at` and `id` of the last job of the page before.
+        """
         query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+        if after is not None:
+            at, last = after
+            level = and_(jobs.c.created_at == at, jobs.c.id > last)
+            query = query.where(or_(jobs.c.created_at < at, level))
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         if state is not None:
             query = query.where(jobs.c.state == state)
         with self._read() as connection:
             return [_job(row) for row in connection.execute(query)]
+
+    def count_jobs(self) -> dict[str, int]:
+        """How many jobs are in each state; every state is named."""
+        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+        with self._read() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query)}
+        return {str(state): found.get(state, 0) for state in JobState}
 
     def set_job_state(self, job_id: str, state: str, message: str = "") -> None:
         """Say where a job stands; the first start and the end are timed."""

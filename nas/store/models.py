@@ -1,10 +1,10 @@
-"""Models: evaluated networks, asked for by the database: fronts, ties, the best under bounds."""
+"""Models: evaluated networks, asked for by the database: fronts, ties, lists of the best."""
 
 from __future__ import annotations
 
-import re
+import base64
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     SelectBase,
     and_,
-    exists,
     func,
     literal,
     or_,
@@ -23,21 +22,16 @@ from sqlalchemy import (
 )
 
 from nas.errors import InvalidRequestError
+from nas.store.asking import Asked, Axis, ask
 from nas.store.connected import Connected
-from nas.store.questions import Comparable, Filter, ModelRow
-from nas.store.schema import COSTS, evaluations, trials
+from nas.store.dominance import front_of, tied_with, walked_points
+from nas.store.fronts import PAIRS, is_damaged, usual_points
+from nas.store.questions import GROUP_PARTS, Comparable, Filter, ModelRow, Page
+from nas.store.schema import COSTS, comparables, evaluations, trials
 
 EVERYTHING = Filter()
-ACCURACIES = ("val_accuracy", "test_accuracy")
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A metric as the database sees it; `error` is its standard error, 0 where it is exact."""
-
-    value: ColumnElement[float]
-    error: ColumnElement[float]
-    maximize: bool
+USUAL = ("macs", "val_accuracy")
+CHUNK = 500
 
 
 class Models(Connected):
@@ -45,17 +39,45 @@ class Models(Connected):
 
     def comparables(self, where: Filter = EVERYTHING) -> list[Comparable]:
         """The groups of evaluations that may be compared with each other, the largest first."""
-        parts = ("dataset", "split", "recipe", "evaluator", "train_on", "fidelity")
-        columns = [evaluations.c.comparable.label("id"), *(evaluations.c[p] for p in parts)]
-        query = select(*columns, func.count().label("count")).where(*_conditions(where))
-        query = query.group_by(*columns).order_by(func.count().desc(), evaluations.c.comparable)
+        columns = [evaluations.c.comparable.label("id"), *(evaluations.c[p] for p in GROUP_PARTS)]
         with self._read() as connection:
+            conditions = ask(connection, where).conditions()
+            query = select(*columns, func.count().label("count")).where(*conditions)
+            query = query.group_by(*columns).order_by(func.count().desc(), evaluations.c.comparable)
             return [Comparable(**row._mapping) for row in connection.execute(query)]
+
+    def groups(self, limit: int = 100, count_to: int = 10_000) -> list[Comparable]:
+        """The same for a list to choose from, in a few milliseconds whatever the store holds.
+
+        Args:
+            limit: Groups at most.
+            count_to: A larger group is counted so far and no further.
+        """
+        some = (
+            select(literal(1))
+            .where(
+                evaluations.c.comparable == comparables.c.id, evaluations.c.status == "completed"
+            )
+            .limit(count_to)
+            .correlate(comparables)
+            .subquery()
+        )
+        size = select(func.count()).select_from(some).scalar_subquery().label("count")
+        query = select(comparables, size).order_by(size.desc(), comparables.c.id).limit(limit)
+        with self._read() as connection:
+            found = [Comparable(**row._mapping) for row in connection.execute(query)]
+        return [group for group in found if group.count]
+
+    def model(self, key: str) -> ModelRow | None:
+        """The completed evaluation of that key as a listing shows it."""
+        with self._read() as connection:
+            rows = rows_of(connection, EVERYTHING, {key: False})
+        return rows[0] if rows else None
 
     def front(
         self,
         where: Filter = EVERYTHING,
-        metrics: Sequence[str] = ("macs", "val_accuracy"),
+        metrics: Sequence[str] = USUAL,
         maximize: Sequence[bool] | None = None,
         *,
         ties: bool = False,
@@ -67,7 +89,7 @@ class Models(Connected):
 
         Args:
             metrics: Costs, 'val_accuracy' ('accuracy' means the same), 'test_accuracy',
-                'seconds', or a metric of the evaluator's own.
+                'seconds', a metric of the evaluator's own, or, as `where` says, a measured one.
             maximize: Directions; needed for the evaluator's own metrics.
             ties: Add the dominated models that the front beats by no more than the accuracies'
                 errors, marked as tied; see `nas.pareto.tied`.
@@ -76,16 +98,14 @@ class Models(Connected):
             InvalidRequestError: If a metric is not known, or what `where` describes is not
                 comparable (several data sets, recipes or fidelities).
         """
-        axes = [axis_of(name, maximize[i] if maximize else None) for i, name in enumerate(metrics)]
         with self._read() as connection:
-            find = _front_of_two if len(axes) == 2 else _front_of_many
-            marks, is_mixed = find(connection, _conditions(where), axes, ties)
-            refused = is_mixed and not where.mixed
-            rows = [] if refused else _models(connection, where, marks)
+            asked = ask(connection, where, metrics)
+            axes = [asked.axis(m, maximize[i] if maximize else None) for i, m in enumerate(metrics)]
+            refused = self.why_not_comparable(connection, asked, axes)
+            rows = [] if refused else front_rows(connection, asked, axes, ties)
         if refused:
-            raise InvalidRequestError(self._not_comparable(where))
-        places = {key: place for place, key in enumerate(marks)}
-        return sorted(rows, key=lambda row: places[row.evaluation])
+            raise InvalidRequestError(refused)
+        return rows
 
     def models(
         self,
@@ -96,160 +116,218 @@ class Models(Connected):
         limit: int | None = None,
     ) -> list[ModelRow]:
         """Completed evaluations, the best by one metric first; those without it come last."""
-        axis = axis_of(order_by, maximize)
-        best_first = axis.value.desc() if axis.maximize else axis.value.asc()
-        order = (best_first.nulls_last(), evaluations.c.key)
-        query = _model_query(where).where(*_conditions(where)).order_by(*order).limit(limit)
         with self._read() as connection:
-            return [ModelRow(**row._mapping) for row in connection.execute(query)]
+            asked = ask(connection, where, [order_by])
+            places = _listed(connection, asked, asked.axis(order_by, maximize), limit)
+            return rows_of(connection, where, {key: False for key, _ in places})
 
-    def _not_comparable(self, where: Filter) -> str:
-        groups = self.comparables(where)
-        differing = [
-            name
-            for name in ("dataset", "split", "recipe", "evaluator", "train_on", "fidelity")
-            if len({getattr(group, name) for group in groups}) > 1
-        ]
+    def page(
+        self,
+        where: Filter = EVERYTHING,
+        order_by: str = "val_accuracy",
+        maximize: bool | None = None,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """A part of what `models` lists; a page stays where it is while others are written.
+
+        Args:
+            after: `Page.after` of the page before.
+
+        Raises:
+            InvalidRequestError: If `after` is not of a page of this list.
+        """
+        if limit < 1:
+            raise InvalidRequestError(f"`limit` must be at least 1, but got {limit}.")
+        with self._read() as connection:
+            asked = ask(connection, where, [order_by])
+            axis = asked.axis(order_by, maximize)
+            place = None if after is None else _read_cursor(after, order_by, axis.maximize)
+            places = _listed(connection, asked, axis, limit + 1, place)
+            keys = {key: False for key, _ in places[:limit]}
+            rows = tuple(rows_of(connection, where, keys))
+        more = len(places) > limit
+        last = _cursor(order_by, axis.maximize, places[limit - 1]) if more else None
+        return Page(rows=rows, after=last)
+
+    def why_not_comparable(
+        self, connection: Connection, asked: Asked, axes: Sequence[Axis]
+    ) -> str | None:
+        """What is wrong with comparing what is asked about; None if nothing is."""
+        if asked.comparable is not None or asked.where.mixed is True:
+            return None
+        present = (axis.value.is_not(None) for axis in axes)
+        parts = [evaluations.c[part] for part in GROUP_PARTS]
+        some = select(evaluations.c.comparable).where(*asked.conditions(), *present)
+        ends = [some.with_only_columns(f(evaluations.c.comparable)) for f in (func.min, func.max)]
+        lowest, highest = (connection.execute(end).scalar() for end in ends)
+        if lowest == highest:
+            return None
+        query = some.with_only_columns(evaluations.c.comparable, *parts).distinct()
+        groups = connection.execute(query.order_by(evaluations.c.comparable)).all()
+        differing = [p for p in GROUP_PARTS if len({getattr(row, p) for row in groups}) > 1]
+        if set(differing) <= set(asked.where.mixed or ()):
+            return None
         return (
             f"A front compares one data set, recipe and fidelity, but {len(groups)} kinds of "
             f"evaluations were meant, which differ in {', '.join(differing)}; name a job, or one "
-            f"of the kinds {', '.join(group.id for group in groups[:5])}."
+            f"of the kinds {', '.join(group.comparable for group in groups[:5])}."
         )
 
 
-def axis_of(metric: str, maximize: bool | None = None) -> Axis:
-    """What to read for a metric, and which way is better."""
-    name = "val_accuracy" if metric == "accuracy" else metric
-    exact: ColumnElement[float] = literal(0.0)
-    if name in ACCURACIES:
-        error = func.coalesce(evaluations.c[f"{name}_se"], 0.0)
-        return Axis(evaluations.c[name], error, True if maximize is None else maximize)
-    if name in (*COSTS, "seconds"):
-        return Axis(evaluations.c[name], exact, bool(maximize))
-    if maximize is None or not re.fullmatch(r"[\w.@/-]+", name):
-        known = ", ".join((*ACCURACIES, *COSTS, "seconds"))
-        raise InvalidRequestError(
-            f"A metric must be one of {known}, or an evaluator's own with its direction, "
-            f"but got {metric!r}."
-        )
-    return Axis(evaluations.c.metrics[name].as_float(), exact, maximize)
+def front_rows(
+    connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
+) -> list[ModelRow]:
+    """Models of a front among what compares, the best by the first axis first."""
+    find = _front_of_two if len(axes) == 2 else _front_of_many
+    return rows_of(connection, asked.where, find(connection, asked, axes, ties))
 
 
-def _conditions(where: Filter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [evaluations.c.status == "completed"]
-    for name in ("comparable", "dataset", "recipe", "evaluator", "train_on", "architecture"):
-        value = getattr(where, name)
-        if value is not None:
-            found.append(evaluations.c[name] == value)
-    if where.job is not None:
-        used = select(trials.c.evaluation).where(
-            trials.c.job == where.job,
-            trials.c.state == "completed",
-            trials.c.evaluation.is_not(None),
-        )
-        if where.origins is not None:
-            used = used.where(trials.c.origin.in_(where.origins))
-        found.append(evaluations.c.key.in_(used))
-    for name, bound in where.at_most.items():
-        found.append(axis_of(name, maximize=False).value <= bound)
-    for name, bound in where.at_least.items():
-        found.append(axis_of(name, maximize=False).value >= bound)
-    return found
+def rows_of(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:
+    """Models by key in the order of the keys, marked as tied or not."""
+    keys, rows = list(marks), {}
+    for start in range(0, len(keys), CHUNK):
+        wanted = evaluations.c.key.in_(keys[start : start + CHUNK])
+        query = _model_query(where).where(wanted, evaluations.c.status == "completed")
+        for row in connection.execute(query):
+            rows[row.evaluation] = ModelRow(tied=marks[row.evaluation], **row._mapping)
+    return [rows[key] for key in keys if key in rows]
+
+
+def points_of(asked: Asked, axes: Sequence[Axis], *, errors: bool = False) -> CTE:
+    """Every point, turned so that less is better on every axis: x and y, or x0, x1, ..."""
+    names = "xy" if len(axes) == 2 else [f"x{i}" for i in range(len(axes))]
+    columns: list[ColumnElement[Any]] = [evaluations.c.key, evaluations.c.comparable]
+    for name, axis in zip(names, axes):
+        columns.append(axis.downwards.label(name))
+        if errors:
+            columns.append(axis.error.label(f"{name}_error"))
+    present = (axis.value.is_not(None) for axis in axes)
+    name = "points_with_errors" if errors else "points"
+    return select(*columns).where(*asked.conditions(), *present).cte(name)
 
 
 def _front_of_two(
-    connection: Connection,
-    conditions: Sequence[ColumnElement[bool]],
-    axes: Sequence[Axis],
-    ties: bool,
-) -> tuple[dict[str, bool], bool]:
-    """Keys of the front in order with whether each is merely tied; and whether kinds are mixed.
-
-    Walked from the best x to the worst, and from the best y to the worst at each x: a point is
-    on the front if its y is better than all before it. Equal points are one step (a group of
-    peers), so that duplicates are on the front or none is.
-    """
-    points = _points(conditions, axes, ties)
-    place = (points.c.x, points.c.y)
-    before = func.min(points.c.y).over(order_by=place, groups=(None, -1))
-    walk = select(points, before.label("before")).cte("walk")
-    kept = [c for c in walk.c if c.name != "before"]
-    improves = or_(walk.c.before.is_(None), walk.c.y < walk.c.before)
-    front = select(*kept, literal(0).label("tied")).where(improves).cte("front")
-    marked: SelectBase = select(front)
+    connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
+) -> dict[str, bool]:
+    """Keys of the front in order with whether each is merely tied."""
+    front = front_of(_candidates(connection, asked, axes))
+    marked: SelectBase = select(front, literal(0).label("tied"))
     if ties:
-        marked = union_all(select(front), _tied_with(points, front))
+        points = points_of(asked, axes, errors=True)
+        members = select(points).where(points.c.key.in_(select(front.c.key))).cte("exact_front")
+        tied = tied_with(points, members).subquery()
+        columns = (tied.c.key, tied.c.comparable, tied.c.x, tied.c.y, tied.c.tied)
+        marked = union_all(marked, select(*columns))
     found = marked.subquery()
-    kinds = [select(f(points.c.comparable)).scalar_subquery() for f in (func.min, func.max)]
-    query = select(found.c.key, found.c.tied, (kinds[0] != kinds[1]).label("mixed"))
-    rows = connection.execute(query.order_by(found.c.x, found.c.tied, found.c.key)).all()
-    return {row.key: bool(row.tied) for row in rows}, bool(rows and rows[0].mixed)
+    query = select(found.c.key, found.c.tied).order_by(found.c.x, found.c.tied, found.c.key)
+    return {row.key: bool(row.tied) for row in connection.execute(query)}
 
 
-def _points(conditions: Sequence[ColumnElement[bool]], axes: Sequence[Axis], ties: bool) -> CTE:
-    """Every point, turned so that less is better on both axes."""
-    columns: list[ColumnElement[Any]] = [evaluations.c.key, evaluations.c.comparable]
-    for name, axis in zip("xy", axes):
-        columns.append((-axis.value if axis.maximize else axis.value).label(name))
-        if ties:
-            columns.append(axis.error.label(f"{name}_error"))
-    present = (axis.value.is_not(None) for axis in axes)
-    return select(*columns).where(*conditions, *present).cte("points")
-
-
-def _tied_with(points: CTE, front: CTE) -> Select[Any]:
-    """Dominated points that no member of the front beats clearly."""
-    gaps, doubts = [], []
-    for name in "xy":
-        gap = points.c[name] - front.c[name]
-        error = points.c[f"{name}_error"], front.c[f"{name}_error"]
-        variance = error[0] * error[0] + error[1] * error[1]  # SQLite may lack sqrt
-        gaps.append(gap)
-        doubts.append(and_(variance > 0, gap * gap <= variance))
-    dominated = and_(*(gap >= 0 for gap in gaps), or_(*(gap > 0 for gap in gaps)))
-    clearly = exists().where(dominated, ~or_(*doubts)).select_from(front).correlate(points)
-    some = exists().where(dominated).select_from(front).correlate(points)
-    return select(points, literal(1).label("tied")).where(some, ~clearly)
+def _candidates(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> CTE:
+    """Few points with the front among them, where there is a quick way to them; else all."""
+    costs_first = sorted(axes, key=lambda axis: axis.maximize)
+    pair = (costs_first[0].column or "", costs_first[1].column or "")
+    natural = [axis.maximize for axis in costs_first] == [False, True]
+    group = asked.comparable
+    if group is None or not natural or pair not in PAIRS or asked.starts_from_jobs:
+        return points_of(asked, axes)
+    if asked.is_usual and not asked.has_bounds and not is_damaged(connection, group, *pair):
+        points = usual_points(group, *pair)
+    elif pair == USUAL:
+        points = walked_points(asked.conditions, *pair)
+    else:
+        return points_of(asked, axes)
+    if costs_first[0] is axes[0]:
+        return points
+    turned = (points.c.key, points.c.comparable, points.c.y.label("x"), points.c.x.label("y"))
+    return select(*turned).cte("turned")
 
 
 def _front_of_many(
-    connection: Connection,
-    conditions: Sequence[ColumnElement[bool]],
-    axes: Sequence[Axis],
-    ties: bool,
-) -> tuple[dict[str, bool], bool]:
+    connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
+) -> dict[str, bool]:
     """The same for any number of axes: the database gives the numbers, and no more."""
     import numpy as np
 
     from nas.pareto import non_dominated, tied
 
-    names = (evaluations.c.key, evaluations.c.comparable)
     values, errors = [axis.value for axis in axes], [axis.error for axis in axes]
-    order = values[0].desc() if axes[0].maximize else values[0].asc()
-    query = select(*names, *values, *errors).where(*conditions)
-    rows = connection.execute(query.order_by(order, evaluations.c.key)).all()
-    table = np.array([tuple(row[2:]) for row in rows], dtype=np.float64)
+    query = select(evaluations.c.key, *values, *errors).where(*asked.conditions())
+    query = query.order_by(axes[0].downwards.nulls_last(), evaluations.c.key)
+    rows = connection.execute(query).all()
+    table = np.array([tuple(row[1:]) for row in rows], dtype=np.float64)
     table = table.reshape(len(rows), 2 * len(axes))
     points, maximize = table[:, : len(axes)], [axis.maximize for axis in axes]
     front = non_dominated(points, maximize)
     doubtful = tied(points, table[:, len(axes) :], maximize) if ties else np.zeros_like(front)
-    shown = [i for i in range(len(rows)) if front[i] or doubtful[i]]
-    is_mixed = len({row.comparable for row in rows}) > 1
-    return {rows[i].key: bool(doubtful[i]) for i in shown}, is_mixed
+    return {row.key: bool(doubtful[i]) for i, row in enumerate(rows) if front[i] or doubtful[i]}
 
 
-def _models(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:
-    keys = list(marks)
-    rows = []
-    for start in range(0, len(keys), 500):
-        wanted = evaluations.c.key.in_(keys[start : start + 500])
-        for row in connection.execute(_model_query(where).where(wanted)):
-            rows.append(ModelRow(tied=marks[row.evaluation], **row._mapping))
-    return rows
+Place = tuple[str, float | None]
+"""Key of an evaluation, and its value of what a list is ordered by."""
+
+
+def _listed(
+    connection: Connection,
+    asked: Asked,
+    axis: Axis,
+    limit: int | None,
+    after: Place | None = None,
+) -> list[Place]:
+    """Places of a list, those without a value last, by key among equals.
+
+    The keys run the way the values do, so that one index serves both databases and directions.
+    """
+    key, value = evaluations.c.key, axis.value
+    query = select(key, value.label("value")).where(*asked.conditions())
+    with_value = query.where(value.is_not(None))
+    without = query.where(value.is_(None)).order_by(key)
+    if after is None or after[1] is not None:
+        if after is not None:
+            beyond = [(c < v) if axis.maximize else (c > v) for c, v in zip((key, value), after)]
+            level = (value <= after[1]) if axis.maximize else (value >= after[1])
+            with_value = with_value.where(level, or_(beyond[1], beyond[0]))
+        order = [c.desc() if axis.maximize else c.asc() for c in (value, key)]
+        rows = connection.execute(with_value.order_by(*order).limit(limit)).all()
+    else:
+        rows, without = [], without.where(key > after[0])
+    if limit is None or len(rows) < limit:
+        rest = None if limit is None else limit - len(rows)
+        rows = [*rows, *connection.execute(without.limit(rest))]
+    return [(row.key, row.value) for row in rows]
+
+
+def _cursor(order_by: str, maximize: bool, place: Place) -> str:
+    text = json.dumps([order_by, maximize, *place], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str, order_by: str, maximize: bool) -> Place:
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        found = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+        name, direction, key, value = found
+        right = (name, direction) == (order_by, maximize) and isinstance(key, str)
+        if not right or not (value is None or type(value) in (int, float)):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise InvalidRequestError(
+            f"`after` must be what the page before gave for this order, but got {text!r:.80}; "
+            f"leave it out to begin at the first page."
+        ) from None
+    return key, value
 
 
 def _model_query(where: Filter) -> Select[Any]:
-    job = literal(where.job) if where.job is not None else evaluations.c.job
+    job: Any = evaluations.c.job
+    if isinstance(where.job, str):
+        job = literal(where.job)
+    elif where.job is not None:
+        own = trials.alias("own_trials")
+        used = and_(own.c.evaluation == evaluations.c.key, own.c.job.in_(where.job))
+        job = select(func.min(own.c.job)).where(used).correlate(evaluations).scalar_subquery()
     number = select(func.min(trials.c.number)).where(
         trials.c.evaluation == evaluations.c.key, trials.c.job == job
     )

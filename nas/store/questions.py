@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from nas.errors import InvalidRequestError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparable:
@@ -21,29 +23,64 @@ class Comparable:
     count: int
 
 
+GROUP_PARTS = ("dataset", "split", "recipe", "evaluator", "train_on", "fidelity")
+"""What decides whether two evaluations may be compared."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """Which completed evaluations a question is about; what is left out doesn't narrow it.
 
     Args:
-        job: Id of the job whose trials used them.
-        origins: With `job`: of which of its trials; None means all.
+        job: Id of the job whose trials used them; several mean any of them.
+        origins: With `job` or `space`: of which of their trials; None means all.
         comparable: `Comparable.id`.
+        dataset: Content hash, its beginning, or the data set's name.
+        recipe: Digest or its beginning.
+        space: Name of the search space that the jobs searched.
+        family: Id of a family, or its name with `job`: its members' evaluations.
+        since, until: When they were written: from, and before.
+        device, runtime, precision, batch_size, threads: Where and how the metrics were measured
+            that are not an evaluation's own, such as latency_ms; `latency_ms@DEVICE` names the
+            device of one metric. A device is an id or a name.
         at_most, at_least: Bounds by metric.
-        mixed: Compare what differs in data set, recipe or fidelity all the same.
+        mixed: Compare what differs in data set, recipe or fidelity all the same: True, or names
+            of `GROUP_PARTS` that may differ.
     """
 
-    job: str | None = None
+    job: str | tuple[str, ...] | None = None
     origins: tuple[str, ...] | None = ("search", "known")
     comparable: str | None = None
     dataset: str | None = None
+    split: str | None = None
     recipe: str | None = None
     evaluator: str | None = None
     train_on: str | None = None
+    fidelity: float | None = None
     architecture: str | None = None
+    space: str | None = None
+    family: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    device: str | None = None
+    runtime: str | None = None
+    precision: str | None = None
+    batch_size: int | None = None
+    threads: int | None = None
     at_most: Mapping[str, float] = field(default_factory=dict)
     at_least: Mapping[str, float] = field(default_factory=dict)
-    mixed: bool = False
+    mixed: bool | tuple[str, ...] = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mixed, tuple) and not set(self.mixed) <= set(GROUP_PARTS):
+            raise InvalidRequestError(
+                f"`mixed` must name some of {', '.join(GROUP_PARTS)}, but got "
+                f"{', '.join(map(repr, self.mixed))}."
+            )
+        for name in ("since", "until"):
+            time = getattr(self, name)
+            if time is not None and time.tzinfo is None:
+                raise InvalidRequestError(f"`{name}` must have a time zone, but got {time}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +114,38 @@ class ModelRow:
     metrics: Mapping[str, float]
     created_at: datetime
     tied: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some models of a long list.
+
+    Args:
+        after: Ask with this for the page that follows; None where this is the last.
+    """
+
+    rows: tuple[ModelRow, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What a job added to another's front.
+
+    Args:
+        rows: Models of the second job on the front of both that the first job doesn't have.
+        displaced: Models of the first job's front that are not on the front of both.
+    """
+
+    rows: tuple[ModelRow, ...]
+    displaced: tuple[ModelRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumePoint:
+    """The hypervolume of a job's front after the trial that last changed it."""
+
+    at: datetime
+    trial: int
+    evaluation: str
+    hypervolume: float

@@ -6,13 +6,13 @@ from types import TracebackType
 from typing import Self
 
 from nas.store.claims import Claims
+from nas.store.comparing import Comparisons
 from nas.store.engine import check_version, open_engine
 from nas.store.evaluations import Evaluations
 from nas.store.exports import Exports
 from nas.store.families import Families
 from nas.store.jobs import Jobs
 from nas.store.lineage import Lineages
-from nas.store.models import Models
 from nas.store.records import Records
 from nas.store.tokens import Tokens
 from nas.store.trials import Trials
@@ -24,7 +24,7 @@ class Store(
     Trials,
     Evaluations,
     Claims,
-    Models,
+    Comparisons,
     Families,
     Lineages,
     Records,

@@ -112,7 +112,11 @@ class NewTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
-    """One start of a trial, and how it went; several where workers died."""
+    """One start of a trial, and how it went; several where workers died.
+
+    Args:
+        cpus, gpus: What it held; None in rows from before this was kept.
+    """
 
     trial: int
     number: int
@@ -122,6 +126,8 @@ class AttemptRow:
     error: str = ""
     seconds: float = 0.0
     fidelity: float = 0.0
+    cpus: float | None = None
+    gpus: float | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from nas.store.columns import Counter, Document, Number, UtcTime, Whole, Words
 
-REVISIONS = ("0001", "0003")
+REVISIONS = ("0001", "0003", "0006", "0007")
 VERSION_TABLE = "nas_store_version"  # Alembic's usual name may be taken, by Optuna's tables say
 
 metadata = MetaData(
@@ -128,8 +128,51 @@ evaluations = Table(
     Index(None, "architecture"),
     Index(None, "job"),
     # what a front reads: of everything comparable, and of the trials of a job
-    Index("ix_evaluations_front_macs", "comparable", "status", "macs", "val_accuracy"),
     Index("ix_evaluations_key_macs", "key", "status", "comparable", "macs", "val_accuracy"),
+    # what a list of the best reads, and the best of what is comparable
+    Index("ix_evaluations_best", "status", "val_accuracy", "key"),
+    Index("ix_evaluations_comparable_best", "comparable", "status", "val_accuracy", "key"),
+)
+# from the cheapest to the dearest, the best of equals first; with everything that is asked of it,
+# so that the rows themselves are not read
+Index(
+    "ix_evaluations_walk",
+    evaluations.c.comparable,
+    evaluations.c.status,
+    evaluations.c.macs,
+    evaluations.c.val_accuracy.desc(),
+    evaluations.c.parameters,
+    evaluations.c.activations,
+    evaluations.c.memory_bytes,
+    evaluations.c.test_accuracy,
+    evaluations.c.created_at,
+    evaluations.c.key,
+    evaluations.c.architecture,
+)
+
+comparables = Table(
+    "comparables",
+    metadata,
+    Column("id", Words, primary_key=True),
+    *(_needed(name, Words) for name in ("dataset", "split", "recipe", "evaluator", "train_on")),
+    _needed("fidelity", Number),
+)
+
+# the usual fronts, kept up to date: all of a front's members, and perhaps some that two writers
+# added at once. A row without an evaluation is a member that was deleted: what it dominated has
+# to be looked for again.
+fronts = Table(
+    "fronts",
+    metadata,
+    Column("id", Counter, primary_key=True),
+    _refers("comparable", Words, "comparables.id", "CASCADE", nullable=False),
+    _needed("x", Words),
+    _needed("y", Words),
+    _needed("x_value", Number),
+    _needed("y_value", Number),
+    _refers("evaluation", Words, "evaluations.key", "SET NULL"),
+    UniqueConstraint("evaluation", "x", "y"),
+    Index("ix_fronts_points", "comparable", "x", "y", "x_value", "y_value"),
 )
 
 trials = Table(
@@ -168,6 +211,9 @@ attempts = Table(
     _needed("error", Words),
     _needed("seconds", Number),
     _needed("fidelity", Number),
+    # what the executor really reserved; NULL in rows from before it was kept
+    _optional("cpus", Number),
+    _optional("gpus", Number),
     _optional("started_at", UtcTime),
     _optional("ended_at", UtcTime),
     ForeignKeyConstraint(["job", "trial"], ["trials.job", "trials.number"], ondelete="CASCADE"),
@@ -273,10 +319,16 @@ measurements = Table(
     _needed("reason", Words),
     _needed("details", Document),
     _needed("created_at", UtcTime),
-    Index(None, "architecture", "metric"),
-    Index(None, "evaluation", "metric"),
     Index(None, "artifact", "metric"),
     Index(None, "device"),
+    # how fast is this network; with the value, so that the row itself is not read
+    Index("ix_measurements_of_architecture", "architecture", "metric", "device", "id", "value"),
+    Index("ix_measurements_of_evaluation", "evaluation", "metric", "device", "id", "value"),
+    # which kinds of a metric there are
+    Index(
+        "ix_measurements_kind",
+        *("metric", "device", "runtime", "precision", "batch_size", "threads"),
+    ),
 )
 
 claims = Table(

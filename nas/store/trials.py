@@ -54,9 +54,18 @@ class Trials(Connected):
                 connection.execute(measurements.insert(), measured)
             _save_attempts(connection, job_id, [row for end in ends for row in end.attempts])
 
-    def trials(self, job_id: str, origins: Sequence[str] | None = None) -> list[TrialRow]:
-        """Trials of a job in the order of their numbers; of some origins only, if given."""
-        query = select(trials).where(trials.c.job == job_id).order_by(trials.c.number)
+    def trials(
+        self,
+        job_id: str,
+        origins: Sequence[str] | None = None,
+        *,
+        after: int = -1,
+        limit: int | None = None,
+    ) -> list[TrialRow]:
+        """Trials of a job in the order of their numbers, from the one after `after` on; of some
+        origins only, if given."""
+        query = select(trials).where(trials.c.job == job_id, trials.c.number > after)
+        query = query.order_by(trials.c.number).limit(limit)
         if origins is not None:
             query = query.where(trials.c.origin.in_(list(origins)))
         with self._read() as connection:
@@ -110,7 +119,7 @@ def _end_parameters(job_id: str, end: TrialEnd) -> dict[str, Any]:
         "_attributes": end.attributes,
         "_evaluation": kept.key if isinstance(kept, EvaluationRow) else kept,
         "_reused": end.reused,
-        "_ended_at": now(),
+        "_ended_at": now() if end.state in ENDED else None,
     }
 
 

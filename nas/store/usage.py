@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import case, func, select
 
 from nas.store.connected import Connected
-from nas.store.schema import attempts, evaluations, trials
+from nas.store.schema import attempts, evaluations, measurements, trials
+
+LOST = ("failed", "lost")
+ENERGY = "energy_j"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,15 +20,22 @@ class Usage:
 
     Args:
         seconds: Of all attempts, on one worker each.
-        failed_seconds: Of those that ended in an error.
-        retries: Attempts beyond a trial's first, which a worker's death made necessary.
+        cpu_seconds, gpu_seconds: The same, times what each held.
+        unknown_seconds: Of attempts that don't say what they held.
+        failed_seconds: Of those that ended in an error, or were lost.
+        retries: Attempts beyond a trial's first.
         saved_seconds: What evaluations took that were found in the store instead.
+        energy_j: Of the evaluations that this job computed, where it was measured.
     """
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    unknown_seconds: float = 0.0
     failed_seconds: float = 0.0
     retries: int = 0
     saved_seconds: float = 0.0
+    energy_j: float | None = None
 
 
 class Usages(Connected):
@@ -32,28 +43,47 @@ class Usages(Connected):
 
     def usage(self, job_id: str | None = None) -> dict[str, Usage]:
         """What each job used, by its id; of one job or of all."""
-        failed = case((attempts.c.state == "failed", attempts.c.seconds), else_=0.0)
-        retried = case((attempts.c.number > 1, 1), else_=0)
-        sums = (func.sum(attempts.c.seconds), func.sum(failed), func.sum(retried))
-        spent = select(attempts.c.job, *sums).group_by(attempts.c.job)
+        column = attempts.c
+        known = column.cpus.is_not(None)
+        spent = select(
+            column.job,
+            func.sum(column.seconds).label("seconds"),
+            func.sum(column.seconds * func.coalesce(column.cpus, 0.0)).label("cpu_seconds"),
+            func.sum(column.seconds * func.coalesce(column.gpus, 0.0)).label("gpu_seconds"),
+            func.sum(case((known, 0.0), else_=column.seconds)).label("unknown_seconds"),
+            func.sum(case((column.state.in_(LOST), column.seconds), else_=0.0)).label(
+                "failed_seconds"
+            ),
+            func.sum(case((column.number > 1, 1), else_=0)).label("retries"),
+        ).group_by(column.job)
         saved = (
-            select(trials.c.job, func.sum(evaluations.c.seconds))
+            select(trials.c.job, func.sum(evaluations.c.seconds).label("saved_seconds"))
             .join(evaluations, evaluations.c.key == trials.c.evaluation)
             .where(trials.c.reused)
             .group_by(trials.c.job)
         )
+        energy = (
+            select(evaluations.c.job, func.sum(measurements.c.value).label("energy_j"))
+            .join(measurements, measurements.c.evaluation == evaluations.c.key)
+            .where(measurements.c.metric == ENERGY, evaluations.c.job.is_not(None))
+            .group_by(evaluations.c.job)
+        )
         if job_id is not None:
-            spent = spent.where(attempts.c.job == job_id)
+            spent = spent.where(column.job == job_id)
             saved = saved.where(trials.c.job == job_id)
+            energy = energy.where(evaluations.c.job == job_id)
+        found: dict[str, dict[str, Any]] = {}
         with self._read() as connection:
-            kept = {row[0]: float(row[1]) for row in connection.execute(saved)}
-            used = {row[0]: row[1:] for row in connection.execute(spent)}
-        return {
-            job: Usage(
-                seconds=float(used[job][0]) if job in used else 0.0,
-                failed_seconds=float(used[job][1]) if job in used else 0.0,
-                retries=int(used[job][2]) if job in used else 0,
-                saved_seconds=kept.get(job, 0.0),
-            )
-            for job in {*kept, *used}
-        }
+            for query in (spent, saved, energy):
+                for row in connection.execute(query):
+                    values = row._asdict()
+                    found.setdefault(values.pop("job"), {}).update(values)
+        return {job: Usage(**values) for job, values in found.items()}
+
+    def count_evaluated(self, job_id: str) -> int:
+        """Ended trials of all stages, without those that broke a bound before any evaluation."""
+        ended = trials.c.state.in_(("completed", "infeasible", "failed", "pruned"))
+        evaluated = ended & ~((trials.c.state == "infeasible") & (trials.c.violation > 0))
+        query = select(func.count()).where(trials.c.job == job_id, evaluated)
+        with self._read() as connection:
+            return int(connection.execute(query).scalar_one())

@@ -5,3 +5,7 @@ from nas.errors import NasError
 
 class TrainingInfeasible(NasError):
     """This network can't be trained so: a NaN loss, out of memory, or out of time."""
+
+
+class OutOfMemory(TrainingInfeasible):
+    """There was not enough memory, with whatever else was there."""

@@ -23,7 +23,7 @@ from nas.models.network import build_model
 from nas.training.augment import augment, mix
 from nas.training.average import WeightAverage
 from nas.training.checkpoint import read_checkpoint, write_checkpoint
-from nas.training.errors import TrainingInfeasible
+from nas.training.errors import OutOfMemory, TrainingInfeasible
 from nas.training.evaluate import evaluate_model
 from nas.training.group import Group, current_group
 from nas.training.optimizers import learning_rate_at, make_optimizer
@@ -341,11 +341,11 @@ def _out_of_memory_is_infeasible() -> Generator[None]:
     try:
         yield
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-        raise TrainingInfeasible(f"Out of memory: {_first_line(error)}") from error
+        raise OutOfMemory(f"Out of memory: {_first_line(error)}") from error
     except RuntimeError as error:
         # on a CPU torch has no class of its own for this
         if "allocate memory" in str(error) or "not enough memory" in str(error):
-            raise TrainingInfeasible(f"Out of memory: {_first_line(error)}") from error
+            raise OutOfMemory(f"Out of memory: {_first_line(error)}") from error
         raise
 
 

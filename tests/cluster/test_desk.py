@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from cluster.desk import ClosingError, Desk
+from cluster.errors import ClusterError
 from cluster.executor import Report, Verdict
 
 
@@ -128,3 +129,15 @@ def test_a_closed_desk_hands_out_nothing() -> None:
     desk.close()
     with pytest.raises(ClosingError):
         desk.hand_out("1")
+
+
+def test_an_abandoned_desk_hands_over_what_is_finished_and_then_raises() -> None:
+    desk = Desk()
+    desk.submit("a", b"")
+    desk.submit("b", b"")
+    desk.hand_out("1")
+    desk.finish("1", worker="w")
+    desk.abandon("the head is gone")
+    assert [result.key for result in desk.collect(0)] == ["a"]
+    with pytest.raises(ClusterError, match="the head is gone"):
+        desk.collect(None)

@@ -2,95 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
-
 import pynvml
 import pytest
 
 from cluster.gpus import Gpu, GpuReport, MigSlice, inventory
+from tests.cluster.nvml_stand_in import StandIn, refuse
 
 GIB = 2**30
-
-
-def refuse(code: int) -> Callable[..., Any]:
-    def function(*arguments: Any) -> Any:
-        raise pynvml.NVMLError(code)
-
-    return function
-
-
-class StandIn:
-    """NVML of a machine with these GPUs; their values are made up, the calls are NVML's."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.gpus: list[dict[str, Any]] = []
-        self.is_shut_down = False
-        for name in (
-            "nvmlInit",
-            "nvmlShutdown",
-            "nvmlSystemGetDriverVersion",
-            "nvmlDeviceGetCount",
-            "nvmlDeviceGetHandleByIndex",
-            "nvmlDeviceGetName",
-            "nvmlDeviceGetUUID",
-            "nvmlDeviceGetMemoryInfo",
-            "nvmlDeviceGetUtilizationRates",
-            "nvmlDeviceGetMigMode",
-            "nvmlDeviceGetMaxMigDeviceCount",
-            "nvmlDeviceGetMigDeviceHandleByIndex",
-        ):
-            patch.setattr(pynvml, name, getattr(self, name))
-
-    def nvmlInit(self) -> None:
-        pass
-
-    def nvmlShutdown(self) -> None:
-        self.is_shut_down = True
-
-    def nvmlSystemGetDriverVersion(self) -> str:
-        return "570.124.06"
-
-    def nvmlDeviceGetCount(self) -> int:
-        return len(self.gpus)
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> dict[str, Any]:
-        return self._read(self.gpus[index], "handle", self.gpus[index])
-
-    def nvmlDeviceGetName(self, gpu: dict[str, Any]) -> Any:
-        return self._read(gpu, "name")
-
-    def nvmlDeviceGetUUID(self, gpu: dict[str, Any]) -> Any:
-        return self._read(gpu, "uuid")
-
-    def nvmlDeviceGetMemoryInfo(self, gpu: dict[str, Any]) -> Any:
-        total, free = self._read(gpu, "memory")
-        return SimpleNamespace(total=total, free=free, used=total - free)
-
-    def nvmlDeviceGetUtilizationRates(self, gpu: dict[str, Any]) -> Any:
-        return SimpleNamespace(gpu=self._read(gpu, "utilisation"), memory=0)
-
-    def nvmlDeviceGetMigMode(self, gpu: dict[str, Any]) -> Any:
-        return self._read(gpu, "mig mode")
-
-    def nvmlDeviceGetMaxMigDeviceCount(self, gpu: dict[str, Any]) -> int:
-        return len(gpu["slices"])
-
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, gpu: dict[str, Any], index: int) -> Any:
-        found = gpu["slices"][index]
-        if found is None:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
-        return found
-
-    @staticmethod
-    def _read(gpu: dict[str, Any], name: str, default: Any = None) -> Any:
-        value = gpu.get(name, default)
-        if isinstance(value, pynvml.NVMLError):
-            raise value
-        if value is None:
-            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-        return value
 
 
 @pytest.fixture

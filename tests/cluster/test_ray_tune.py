@@ -70,6 +70,24 @@ class TestRayTuneExecutor(ExecutorContract):
         assert result.value == "lived"
         assert result.attempts == 2
 
+    def test_a_killed_worker_is_replaced_though_trials_are_shorter_than_its_start(
+        self, executor: Executor
+    ) -> None:
+        """And though nothing waits at the moment a trial ends, as with a slow sampler."""
+        for number in range(2):
+            executor.submit(f"{number}", ("describe yourself",))
+        first = {result.value[0] for result in collect_all(executor, 2).values()}
+        os.kill(first.pop(), signal.SIGKILL)
+        deadline, number = time.monotonic() + 90, 2
+        others: set[int] = set()
+        while len(others - first) == 0 or len(others) < 2:
+            assert time.monotonic() < deadline, f"only {others} computed"
+            for _ in range(2):
+                executor.submit(f"{number}", ("describe yourself",))
+                number += 1
+            others |= {result.value[0] for result in collect_all(executor, 2).values()}
+            time.sleep(0.1)
+
     def test_a_payload_that_always_kills_its_worker_fails_and_others_go_on(
         self, executor: Executor
     ) -> None:
@@ -115,6 +133,19 @@ class TestRayTuneExecutor(ExecutorContract):
         results = collect_all(executor, 3)
         assert {result.error for result in results.values()} == {None}
         assert max(result.attempts for result in results.values()) == 2
+
+    def test_a_driver_that_ray_takes_for_dead_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("cluster.ray_tune.LOOK_S", 1.0)
+        executor = RayTuneExecutor(play_with_death, slots=1)
+        try:
+            executor.submit("long", ("report for ever", str(tmp_path / "end")))
+            monkeypatch.setattr("cluster.ray_tune.is_own_node_alive", lambda: False)
+            with pytest.raises(ClusterError, match="nas resume"):
+                executor.collect(60)
+        finally:
+            executor.close()
 
     def test_closed_executor_takes_no_more(self) -> None:
         executor = self.make(play)  # never hears a report

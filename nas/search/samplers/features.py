@@ -13,7 +13,7 @@ from search_spaces.space import Decision
 
 Array = NDArray[np.float64]
 
-OWN, SHARED, COST = 0, 1, 2
+OWN, SHARED, GROWTH, COST = 0, 1, 2, 3
 """Blocks of columns; each has a variance of its own for its linear effects."""
 
 ORDER_SHARE = 0.5
@@ -28,14 +28,16 @@ class Layout:
       a threshold (reached or not), so that squared distance grows with the steps between them;
     - shared: for decisions with the same options (the kernel sizes of all stages, say), how many
       of them chose each, so that what is learned in one stage is a guess for the others;
+    - growth: how far up the numeric options are, summed over decisions, so that what larger
+      options gain on the whole is learned at once, and each decision's own gain beside that;
     - cost: the costs that are known, on a log-like scale.
 
     Args:
         decision, option, threshold: Of each own column.
-        counting: (own columns, shared columns): own columns times this are the shared ones.
+        counting: (own columns, shared and growth columns): own columns times this are those.
         distance, effect: What each column's distance weight and effect variance start from.
         owner: Which distance weight belongs to each column.
-        block: OWN, SHARED or COST.
+        block: OWN, SHARED, GROWTH or COST.
         usual_weight: The prior's middle of each distance weight.
     """
 
@@ -48,7 +50,7 @@ class Layout:
     owner: NDArray[np.intp]
     block: NDArray[np.intp]
     usual_weight: Array
-    blocks: int = 3
+    blocks: int = 4
 
     @property
     def weights(self) -> int:
@@ -77,7 +79,11 @@ def make_layout(decisions: Sequence[Decision], costs: int) -> Layout:
             if j in families[f] and option == i and not threshold:
                 counting[row, column] = len(families[f]) ** -0.5
     count = len(decisions)
-    distance = np.array([share for *_, share in own] + [0.5] * (len(shared) + costs))
+    growth = _growth(decisions, own)
+    counting = np.concatenate([counting, growth], axis=1)
+    distance = np.array(
+        [share for *_, share in own] + [0.5] * (len(shared) + growth.shape[1] + costs)
+    )
     return Layout(
         decision=np.array([j for j, *_ in own]),
         option=np.array([option for _, option, *_ in own], dtype=np.int16),
@@ -88,10 +94,15 @@ def make_layout(decisions: Sequence[Decision], costs: int) -> Layout:
         owner=np.array(
             [j for j, *_ in own]
             + [count + f for f, _ in shared]
-            + [count + len(families) + c for c in range(costs)]
+            + [count + len(families)] * growth.shape[1]
+            + [count + len(families) + growth.shape[1] + c for c in range(costs)]
         ),
-        block=np.array([OWN] * len(own) + [SHARED] * len(shared) + [COST] * costs),
-        usual_weight=np.array([1 / count] * count + [0.03] * len(families) + [0.3] * costs),
+        block=np.array(
+            [OWN] * len(own) + [SHARED] * len(shared) + [GROWTH] * growth.shape[1] + [COST] * costs
+        ),
+        usual_weight=np.array(
+            [1 / count] * count + [0.03] * len(families) + [0.03] * growth.shape[1] + [0.3] * costs
+        ),
     )
 
 
@@ -102,6 +113,20 @@ def _own(j: int, decision: Decision) -> list[tuple[int, int, bool, float]]:
     share = ORDER_SHARE if numeric else 0.0
     columns = [(j, i, False, 0.5 * (1 - share)) for i in range(count)]
     return columns + [(j, i, True, share / (count - 1)) for i in range(1, count) if numeric]
+
+
+def _growth(decisions: Sequence[Decision], own: Sequence[tuple[int, int, bool, float]]) -> Array:
+    """(own columns, 1 or 0): what sums up how far up each numeric decision's options are."""
+    numeric = [not any(isinstance(o, str) for o in d.options) for d in decisions]
+    if sum(numeric) < 2:
+        return np.zeros((len(own), 0))
+    column = np.zeros((len(own), 1))
+    for row, (j, option, threshold, _) in enumerate(own):
+        if numeric[j] and not threshold:
+            options = decisions[j].options
+            rank = sorted(options).index(options[option])
+            column[row] = rank / max(1, len(options) - 1) / sum(numeric) ** 0.5
+    return column
 
 
 def _families(decisions: Sequence[Decision]) -> list[list[int]]:

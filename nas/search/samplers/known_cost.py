@@ -94,12 +94,15 @@ class KnownCostSampler:
         self._note(records)
 
     def _adopt(self, attributes: Mapping[str, Any]) -> None:
-        """Take over a plan, or a fit, from the attributes of the trial that opened it."""
+        """Take over a plan, or a fit, from the attributes of the trial that opened it.
+
+        A fit by another version of the model is left; the next plan fits anew.
+        """
         if "plan" in attributes:
             self._plan = deque(attributes["plan"])
-        if "thetas" in attributes:
-            self._thetas = [np.array(theta) for theta in attributes["thetas"]]
-            self._fitted_at = attributes["fitted_at"]
+        thetas = [np.array(theta) for theta in attributes.get("thetas", [])]
+        if thetas and all(len(theta) == self._kernel.size for theta in thetas):
+            self._thetas, self._fitted_at = thetas, attributes["fitted_at"]
 
     def _note(self, records: Sequence[TrialRecord]) -> None:
         self._records += records

@@ -15,7 +15,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nas.search.samplers.features import SHARED, Layout
+from nas.search.samplers.features import GROWTH, SHARED, Layout
 
 Array = NDArray[np.float64]
 
@@ -41,10 +41,11 @@ class Kernel:
         """Mean and deviation of every hyperparameter, for standardised targets.
 
         Effects shared by a family of decisions start small: where there are none, believing in
-        them costs more than learning of them late.
+        them costs more than learning of them late. That larger options are better on the whole
+        is likely from the start.
         """
         blocks = self.layout.blocks
-        linear = [-3.0 if block == SHARED else -1.0 for block in range(blocks)]
+        linear = [{SHARED: -3.0, GROWTH: 0.0}.get(block, -1.0) for block in range(blocks)]
         mean = [*np.log(self.layout.usual_weight), 0.0, *linear, -6.0]
         deviation = [*[1.0] * self.layout.weights, 1.5, *[1.5] * blocks, 2.0]
         return np.array(mean), np.array(deviation)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from nas.server.api import facts
+from nas.server.api import architectures, events, exports, facts, jobs, models
 
 
 def routers() -> tuple[APIRouter, ...]:
     """Every router under /v1."""
-    return (facts.router,)
+    return (
+        jobs.router,
+        events.router,
+        models.router,
+        architectures.router,
+        exports.router,
+        facts.router,
+    )

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 
-from nas.server.pages import actions, assets, families, front, jobs, models, session
+from nas.server.pages import actions, assets, families, front, jobs, logs, models, session
 
 router = APIRouter(include_in_schema=False)
-for part in (assets, session, jobs, front, models, families, actions):
+for part in (assets, session, jobs, logs, front, models, families, actions):
     router.include_router(part.router)
-
-
-def install(app: FastAPI) -> None:
-    """What the pages need beside their routes: nothing so far."""

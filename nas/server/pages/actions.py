@@ -1,4 +1,4 @@
-"""What the pages change: jobs are written, checked, started, stopped and taken up again."""
+"""What the pages change: jobs are started, stopped and taken up again, models exported."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from nas.errors import InvalidRequestError
 from nas.jobs.submit import stop_job
 from nas.server.errors import Problem
+from nas.server.exporting import Exporter, ask_export
 from nas.server.launch import InvalidJobError, launch_job, read_job, relaunch_job, try_job
 from nas.server.pages.jobs import find_job, job_file, store_of
+from nas.server.pages.models import make_card, model_page
 from nas.server.pages.render import PageRoute, Submitter, page, path_to
 from nas.server.rules import allowed
 from nas.server.settings import Settings
@@ -91,6 +93,36 @@ def resume(request: Request, asking: Submitter, name: str) -> Response:
     store = store_of(request)
     job = relaunch_job(store, _settings(request), find_job(store, name))
     return RedirectResponse(path_to("jobs", job.id), 303)
+
+
+@router.post("/models/{name}/exports")
+def ask_for_file(
+    request: Request,
+    asking: Submitter,
+    name: str,
+    format: Annotated[str, Form(max_length=20)],
+    job: Annotated[str, Form(max_length=64)] = "",
+    train: Annotated[bool, Form()] = False,
+) -> Response:
+    """Have a network written as a file; the same asked for twice is made once."""
+    store = store_of(request)
+    card = make_card(store, name)
+    try:
+        ask_export(
+            store,
+            _settings(request),
+            card.fingerprint if card.is_stored else name,
+            format=format,
+            job=job or None,
+            train=train,
+            owner=asking.name,
+        )
+    except (InvalidRequestError, Problem) as error:
+        status = error.status if isinstance(error, Problem) else 422
+        return model_page(request, asking, card, str(error), status)
+    exporter: Exporter = request.app.state.exporter
+    exporter.wake()
+    return RedirectResponse(f"{card.path}#take", 303)
 
 
 def _form(request: Request, text: str, key: str, message: str = "", status: int = 200) -> Response:

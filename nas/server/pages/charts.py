@@ -85,7 +85,7 @@ def line_chart(lines: Sequence[Line], x: Axis, y: Axis, title: str) -> Markup:
         *_axes(x, y, x_scale, y_scale),
         *(_line(line, x_scale, y_scale) for line in drawn),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        class_="chart",
+        class_="chart drawn",
         role="group" if any(p.href for p in points) else "img",
         aria_label=title,
     )
@@ -104,7 +104,7 @@ def legend(lines: Sequence[Line]) -> Markup:
             if line.kind in ("line", "step")
             else element("circle", cx=10, cy=6, r=4),
             viewBox="0 0 20 12",
-            class_=f"key {_class(line)}",
+            class_=f"key drawn {_class(line)}",
             aria_hidden="true",
         )
         entries.append(element("li", key, escape(line.label)))
@@ -125,6 +125,10 @@ def _line(line: Line, x: _Scale, y: _Scale) -> Markup:
                 f"L{px} {before}L{px} {py}" if line.kind in ("step", "stairs") else f"L{px} {py}"
             )
         parts.append(element("path", d=path, class_="line" + (" dashed" if line.dashed else "")))
+    if line.kind == "line" and line.points[-1].label:
+        px, py = places[-1]
+        name = escape(line.points[-1].label)
+        parts.append(element("text", name, x=px + 4, y=py - 6, class_="note end"))
     if line.kind in ("marks", "both", "stairs") or len(places) == 1:
         parts += [_mark(p, px, py, y) for p, (px, py) in zip(line.points, places)]
     return element("g", *parts, class_=_class(line))

@@ -201,7 +201,7 @@ def draw(architecture: Architecture, parts: Sequence[Part], name: str) -> Markup
         viewBox=f"0 0 {width} {round(HIGHEST + 72)}",
         width=width,
         height=round(HIGHEST + 72),
-        class_="network",
+        class_="network drawn",
         role="img",
         aria_label=about,
     )

@@ -17,6 +17,7 @@ from nas.server.pages.names import is_imagenet
 from nas.server.pages.render import PageRoute, Reader, page, path_to
 from nas.store import EvaluationRow, FamilyRow
 
+REACH = 4.0
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
@@ -24,14 +25,14 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def list_families(request: Request, reader: Reader) -> Response:
     """All families, the latest first."""
     store = store_of(request)
-    return page(request, "families.html", families=store.families()[::-1][:200])
+    return page(request, "families.html", families=store.latest_families(limit=200))
 
 
 @router.get("/families/{family_id}")
 def show_family(request: Request, reader: Reader, family_id: str) -> Response:
     """A family with its scaling curve."""
     store = store_of(request)
-    family = next((f for f in store.families() if f.id == family_id), None)
+    family = store.family(family_id)
     if family is None:
         raise Problem(404, f"There is no family {family_id!r:.80}.")
     found = store.evaluations(m.evaluation for m in family.members if m.evaluation)
@@ -76,10 +77,23 @@ def _lines(
         points.sort(key=lambda point: point.x)
         lines.append(charts.Line(label=label, points=points, color=color, dashed=bool(color)))
     if with_references:
-        for color, curve in enumerate(references(("macs", "val_accuracy"))):
-            points = [charts.Point(x=a, y=100 * b) for a, b in zip(curve["x"], curve["y"])]
-            label = f"{curve['name']} (published)"
-            lines.append(
-                charts.Line(label=label, points=points, color=color + 2, kind="line", dashed=True)
-            )
+        lines += _near(lines)
     return lines
+
+
+def _near(lines: list[charts.Line]) -> list[charts.Line]:
+    """The papers' families, as far as they cost about what this one does."""
+    costs = [point.x for line in lines for point in line.points]
+    found: list[charts.Line] = []
+    for curve in references(("macs", "val_accuracy")) if costs else ():
+        points = [
+            charts.Point(x=a, y=100 * b, label=curve["name"])
+            for a, b in zip(curve["x"], curve["y"])
+            if min(costs) / REACH <= a <= max(costs) * REACH
+        ]
+        if len(points) > 1:
+            label = "" if found else "Published families"
+            found.append(
+                charts.Line(label=label, points=points, color=-1, kind="line", dashed=True)
+            )
+    return found

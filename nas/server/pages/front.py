@@ -28,6 +28,7 @@ COSTS = ("macs", "parameters", "activations", "memory_bytes")
 USUAL = (*COSTS, "val_accuracy", "test_accuracy", "seconds")
 ACCURACIES = ("val_accuracy", "test_accuracy")
 MOST_ROWS = 200
+COUNT_TO = 10_000
 OTHERS = 2_000
 NO_BOUND = ""
 
@@ -50,6 +51,7 @@ class Question:
     texts: Mapping[str, str]
     color: str
     log: bool
+    ties: bool
 
     def where(self) -> Filter:
         """The same as the store takes it."""
@@ -74,20 +76,22 @@ def front(
 ) -> Response:
     """The front, the form that asks for it, and a table of its models."""
     store = store_of(request)
-    kinds = kinds_of(store, store.comparables(Filter()))
+    kinds = kinds_of(store, store.groups(count_to=COUNT_TO))
     question = _question(request, store, kinds, kind, job, (x, y), color, scale)
     models = _front(store, question) if question.kind or question.job else []
-    unbound = _front(store, replace(question, bounds={})) if question.bounds else models
-    document = _document(store, question, models)
+    unbound = _front(store, replace(question, bounds={}, ties=False)) if question.bounds else models
+    document = _document(store, question, [m for m in models if not m.tied])
     return page(
         request,
         "front.html",
         question=question,
         kinds=kinds,
+        count_to=COUNT_TO,
         jobs=store.list_jobs(limit=100),
         metrics=_metrics(question),
         ranges=_ranges(question, unbound),
         rows=[_row(m, question) for m in models[:MOST_ROWS]],
+        tied=sum(m.tied for m in models),
         left_out=max(0, len(models) - MOST_ROWS),
         document=document,
         query=str(request.url.query),
@@ -106,7 +110,7 @@ def others(
 ) -> Response:
     """Dominated models for the plot, the best of them first, as plain numbers."""
     store = store_of(request)
-    kinds = kinds_of(store, store.comparables(Filter())) if not job else []
+    kinds = kinds_of(store, store.groups(count_to=COUNT_TO)) if not job else []
     question = _question(request, store, kinds, kind, job, (x, y), color, "")
     if question.job and is_over_table(question.job):
         models = store.models(question.where(), limit=OTHERS)
@@ -157,6 +161,7 @@ def _question(
         texts=texts,
         color=color if color in ("job", "family") else "none",
         log=scale != "linear",
+        ties=request.query_params.get("ties") == "yes",
     )
 
 
@@ -172,7 +177,8 @@ def _front(store: Store, question: Question) -> list[ModelRow]:
         return job_front(store, question.job, question.names, list(question.bounds.values()))
     if question.names[0] == question.names[1]:
         raise InvalidRequestError("The two axes of a front must differ.")
-    return store.front(question.where(), question.names, question.maximize)
+    where = question.where()
+    return store.front(where, question.names, question.maximize, ties=question.ties)
 
 
 def _metrics(question: Question) -> list[tuple[str, str]]:
@@ -258,6 +264,7 @@ def _document(store: Store, question: Question, models: Sequence[ModelRow]) -> d
     return {
         "front": _points(models, question, _families(store, question)),
         "titles": titles,
+        "names": [x.title, y.title],
         "percent": [percent[n] for n in question.names],
         "si": [x.si, y.si],
         "log": question.log and question.names[0] not in ACCURACIES,
@@ -332,6 +339,8 @@ def _family(name: str) -> str:
     >>> [_family(n) for n in ("efficientnet_b0", "efficientnet_v2_s", "mobilenet_v1_0.5_160")]
     ['efficientnet', 'efficientnet_v2 (S, M, L)', 'mobilenet_v1 0.5']
     """
+    if name.startswith("mobilenet_v1_") and not re.match(r"mobilenet_v1_[\d.]+", name):
+        return name  # the paper's networks beside the family
     if re.fullmatch("efficientnet_v2_[sml]", name):
         return "efficientnet_v2 (S, M, L)"
     if width := re.fullmatch(r"(mobilenet_v1)(?:_([\d.]+))?(?:_\d{3})?", name):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
@@ -25,7 +25,7 @@ from nas.store import JobRow, ModelRow, Store, TrialRow
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 JOBS, TRIALS = 25, 50
-LIVE = ("running", "waiting", "pending")
+LIVE = ("running", "waiting", "pending", "unreachable")
 STATES = ("completed", "running", "waiting", "pruned", "infeasible", "failed")
 
 
@@ -50,12 +50,21 @@ class JobView:
 
     @property
     def space(self) -> str:
+        if is_over_table(self.job):
+            return "a table"
         name = self.job.spec.get("space", self.job.space.get("name", "small_images"))
         return str(name) if isinstance(name, str) else "its own"
 
     @property
     def done(self) -> int:
         return self.counts.get("completed", 0) + self.counts.get("pruned", 0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the other trials take at the speed so far; the stages after them are not in it."""
+        if self.state != "running" or not (self.total and self.done and self.seconds):
+            return None
+        return self.seconds / self.done * max(0, self.total - self.done)
 
     @property
     def seconds(self) -> float | None:
@@ -122,13 +131,14 @@ def list_trials(
     request: Request,
     reader: Reader,
     name: str,
-    after: Annotated[int, Query(ge=-1)] = -1,
+    after: Annotated[int, Query(ge=-1, lt=2**31)] = -1,
     state: str = "",
 ) -> Response:
     """Trials by their numbers."""
     store = store_of(request)
     job = find_job(store, name)
-    rows = [t for t in store.trials(job.id) if t.number > after and state in ("", t.state)]
+    most = None if state else TRIALS + 1
+    rows = [t for t in store.trials(job.id, after=after, limit=most) if state in ("", t.state)]
     shown = rows[:TRIALS]
     more = len(rows) > TRIALS
     return page(
@@ -145,11 +155,14 @@ def list_trials(
 
 
 @router.get("/jobs/{name}/trials/{number}")
-def show_trial(request: Request, reader: Reader, name: str, number: int) -> Response:
+def show_trial(
+    request: Request, reader: Reader, name: str, number: Annotated[int, Path(ge=0, lt=2**31)]
+) -> Response:
     """One trial: what was chosen, and what came of it."""
     store = store_of(request)
     job = find_job(store, name)
-    trial = next((t for t in store.trials(job.id) if t.number == number), None)
+    found = store.trials(job.id, after=number - 1, limit=1)
+    trial = next((t for t in found if t.number == number), None)
     if trial is None:
         raise Problem(404, f"Job {job.name} has no trial {number}.")
     evaluation = store.evaluation(trial.evaluation) if trial.evaluation else None
@@ -196,6 +209,7 @@ class FrontView:
     rows: Sequence[tuple[str, str, ModelRow, tuple[tuple[str, float], ...]]]
     names: tuple[str, ...]
     titles: tuple[str, ...]
+    best: float | None
     chart: Markup
     left_out: int
 
@@ -216,7 +230,10 @@ def front_view(store: Store, job: JobRow, view: JobView) -> FrontView | None:
     chart = _front_chart(models, names) if len(names) > 1 else Markup("")
     titles = tuple(metric(n).title for n in names)
     left_out = len(models) - len(rows)
-    return FrontView(rows=rows, names=names, titles=titles, chart=chart, left_out=left_out)
+    best = max((m.val_accuracy for m in models if m.val_accuracy is not None), default=None)
+    return FrontView(
+        rows=rows, names=names, titles=titles, best=best, chart=chart, left_out=left_out
+    )
 
 
 def _front_chart(models: Sequence[ModelRow], names: Sequence[str]) -> Markup:
@@ -279,11 +296,13 @@ def _volumes(store: Store, job: JobRow) -> Markup:
             )
     if not points:
         return Markup("")
-    points.append(charts.Point(x=last, y=points[-1].y))
+    if last > points[-1].x:
+        points.append(charts.Point(x=last, y=points[-1].y))
     unit, size = ("hours", 3600.0) if last > 7200 else ("minutes", 60.0) if last > 120 else ("s", 1)
     points = [replace(p, x=p.x / size) for p in points]
     line = charts.Line(label="Hypervolume", points=points, kind="step")
-    x = replace(axis(metric("hypervolume")), title=f"Time since the start ({unit})")
+    title = f"Time since the start ({unit})"
+    x = replace(axis(metric("hypervolume")), title=title, limits=(0.0, last / size))
     y = replace(axis(metric("hypervolume")), title="Hypervolume")
     return charts.line_chart([line], x, y, "Hypervolume of the front over time")
 

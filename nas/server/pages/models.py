@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,15 +14,19 @@ from starlette.responses import RedirectResponse, Response
 
 from nas.cost import COST_METRICS, Costs, count
 from nas.errors import InvalidRequestError
+from nas.jobs.front import is_over_table
 from nas.jobs.naming import find_architecture
 from nas.plots.figure import Axis
+from nas.server.auth import Principal
 from nas.server.errors import Problem
+from nas.server.exporting import export_document
 from nas.server.pages import charts
 from nas.server.pages.drawing import Part, bar, draw, parts_of
 from nas.server.pages.jobs import store_of
 from nas.server.pages.names import dataset_name
 from nas.server.pages.render import PageRoute, Reader, page, path_to
 from nas.store import EvaluationRow, Filter, Store
+from nas.store.exports import RUNNING, WAITING
 from search_spaces.architecture import Architecture
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -42,10 +47,16 @@ class Card:
     parts: Sequence[Part]
     drawing: Markup
     evaluations: Sequence[tuple[EvaluationRow, str]]
+    is_stored: bool
 
     @property
     def path(self) -> str:
-        return path_to("models", self.fingerprint)
+        return path_to("models", self.key)
+
+    @property
+    def key(self) -> str:
+        """What finds it again: a published network may not be in the store."""
+        return self.fingerprint if self.is_stored else self.name
 
     @property
     def best(self) -> EvaluationRow | None:
@@ -66,8 +77,8 @@ def make_card(store: Store, name: str) -> Card:
     rows = store.models(Filter(architecture=fingerprint), "seconds", True, limit=50)
     found = store.evaluations(row.evaluation for row in rows)
     parts = parts_of(architecture)
-    published = not rows and name != fingerprint and "/" not in name
-    title = name if published else fingerprint[:12]
+    is_stored = bool(rows) or store.find_architecture(fingerprint) is not None
+    title = published_as(fingerprint) or (fingerprint[:12] if is_stored else name)
     return Card(
         name=title,
         fingerprint=fingerprint,
@@ -75,6 +86,7 @@ def make_card(store: Store, name: str) -> Card:
         costs=count(architecture),
         parts=parts,
         drawing=draw(architecture, parts, title),
+        is_stored=is_stored,
         evaluations=[
             (found[row.evaluation], dataset_name(store, row.dataset))
             for row in rows
@@ -83,30 +95,54 @@ def make_card(store: Store, name: str) -> Card:
     )
 
 
+@cache
+def _published() -> dict[str, str]:
+    from search_spaces.published import PUBLISHED
+
+    return {entry.architecture.fingerprint: entry.name for entry in PUBLISHED.values()}
+
+
+def published_as(fingerprint: str) -> str | None:
+    """What the papers call a network."""
+    return _published().get(fingerprint)
+
+
 @router.get("/models/{name}")
 def show_model(request: Request, reader: Reader, name: str) -> Response:
     """A model's card."""
+    return model_page(request, reader, make_card(store_of(request), name))
+
+
+def model_page(
+    request: Request, asking: Principal, card: Card, message: str = "", status: int = 200
+) -> Response:
+    """A card as a page, with what was wrong with an export that was asked for, if something was."""
     store = store_of(request)
-    card = make_card(store, name)
     suggested = store.suggested(card.fingerprint)
+    rows = store.list_exports(limit=50, latest=True, architecture=card.fingerprint)
+    written = {row.artifact for row in rows}
+    artifacts = store.artifacts_of(architecture=card.fingerprint)
+    jobs = [(s.job, s.job_name) for s in suggested] or [
+        (job.id, job.name) for job in store.list_jobs(limit=20) if not is_over_table(job)
+    ]
     return page(
         request,
         "model.html",
+        status=status,
+        message=message,
         card=card,
         cost_names=COST_METRICS,
         bar=bar,
         suggested=suggested,
         memberships=store.memberships(card.fingerprint),
         measurements=store.measurements_of(architecture=card.fingerprint),
-        artifacts=[
-            a for a in store.artifacts_of(architecture=card.fingerprint) if a.kind != "weights"
-        ],
-        exports=[e for e in store.list_exports() if e.architecture == card.fingerprint],
+        artifacts=[a for a in artifacts if a.kind != "weights" and a.id not in written],
+        exports=[export_document(store, row) for row in rows],
+        pending=any(row.state in (WAITING, RUNNING) for row in rows),
         curves=_curves(card),
         formats=FORMATS,
-        pending=False,
-        jobs=list(dict.fromkeys((s.job, s.job_name) for s in suggested)),
-        may_export=reader.may("submit"),
+        jobs=list(dict.fromkeys(jobs)),
+        may_export=asking.may("submit"),
     )
 
 

@@ -31,7 +31,7 @@ function trace(points, rows, shown, look) {
   return {
     type: "scatter", x, y,
     customdata: rows.map((i) => [points.name[i], points.path[i], points.x[i], points.y[i]]),
-    text: rows.map((i) => `<b>${escaped(points.name[i])}</b><br>${escaped(shown.titles.x)}: ${written(points.x[i], 0, shown)}<br>${escaped(shown.titles.y)}: ${written(points.y[i], 1, shown)}`),
+    text: rows.map((i) => `<b>${escaped(points.name[i])}</b><br>${escaped(shown.names[0])}: ${written(points.x[i], 0, shown)}<br>${escaped(shown.names[1])}: ${written(points.y[i], 1, shown)}`),
     hovertemplate: "%{text}<extra></extra>",
     error_y: look.errors && error.some(Boolean) ? { type: "data", array: error, thickness: 1, width: 0, color: look.color } : undefined,
     marker: { color: look.color, size: look.size, opacity: look.opacity, symbol: look.symbol },
@@ -59,14 +59,14 @@ function tracesOf(shown) {
       traces.push(trace(others, rows, shown, { color, size: 5, opacity: 0.4, rest }));
     }
   }
-  shown.references.forEach((curve, k) => {
-    const scale = shown.percent[1] ? 100 : 1;
+  shown.references.forEach((curve, k) => { // one entry of the legend; each is named at its end
+    const scale = shown.percent[1] ? 100 : 1, last = curve.x.length - 1;
     traces.push({
-      type: "scatter", mode: "lines+markers", name: curve.name + " (published)",
-      x: curve.x, y: curve.y.map((v) => v * scale), text: curve.labels.map(escaped),
-      hovertemplate: "%{text}<extra></extra>",
-      line: { color: colors[(k + 1) % colors.length], dash: ["dash", "dot", "dashdot"][k % 3], width: 1.5 },
-      marker: { size: 5, symbol: "x-thin-open" },
+      type: "scatter", mode: "lines+markers+text", name: "published families", legendgroup: "published", showlegend: k === 0,
+      x: curve.x, y: curve.y.map((v) => v * scale), customdata: curve.labels.map((name) => [name, `/models/${name}`, 0, 0]),
+      text: curve.x.map((_, i) => (i === last ? escaped(curve.name) : "")), textposition: "top center", textfont: { size: 10, color: soft },
+      hovertext: curve.labels.map((name, i) => `<b>${escaped(name)}</b> (published)<br>${written(curve.x[i], 0, shown)}, ${written(curve.y[i], 1, shown)}`), hoverinfo: "text",
+      line: { color: soft, dash: "dot", width: 1.2 }, marker: { size: 4, color: soft }, cliponaxis: false,
     });
   });
   const line = { shape: shown.maximize[1] && !shown.maximize[0] ? "hv" : "linear", color: colors[0], width: 1.5 };
@@ -111,7 +111,7 @@ function pick(data, shown) {
   if (!data) return;
   const [name, path, x, y] = data;
   const link = Object.assign(document.createElement("a"), { href: path, textContent: `Open ${name}` });
-  const text = ` ${shown.titles.x} ${written(x, 0, shown)}, ${shown.titles.y} ${written(y, 1, shown)}. `;
+  const text = x ? ` ${shown.names[0]} ${written(x, 0, shown)}, ${shown.names[1]} ${written(y, 1, shown)}. ` : " as published. ";
   picked.replaceChildren(link, document.createTextNode(text));
   const fingerprint = path.startsWith("/models/") ? path.slice(8) : null;
   if (!fingerprint) return;
@@ -183,7 +183,7 @@ if (plot) {
     slider.addEventListener("input", () => fromSlider(slider));
     slider.addEventListener("change", ask);
   }
-  for (const name of ["scale", "color"]) question[name].addEventListener("change", ask);
+  for (const name of ["scale", "color", "ties"]) question[name].addEventListener("change", ask);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
   loadOthers();

@@ -22,7 +22,8 @@ function takeParts(page) {
     if (!newer) continue;
     localTimes(newer);
     const held = part.contains(document.activeElement) || part.querySelector("input:checked");
-    if (!held && newer.innerHTML !== part.innerHTML) part.replaceWith(newer);
+    // the element stays: a screen reader listens to it
+    if (!held && newer.innerHTML !== part.innerHTML) part.innerHTML = newer.innerHTML;
   }
 }
 

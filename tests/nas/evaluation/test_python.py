@@ -58,6 +58,13 @@ def test_a_generator_reports_and_its_nan_is_left_out(
     )
 
 
+def test_one_that_went_on_from_a_checkpoint_is_as_whole_as_one_that_did_not(
+    make_request: Callable[[str], Request],
+) -> None:
+    _, (outcome,) = evaluate(PythonEvaluator(path=f"{USERS}:goes_on"), [make_request("a")])
+    assert outcome.fidelity == 4.0
+
+
 @pytest.mark.parametrize(
     ("what", "told"),
     [

@@ -9,17 +9,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJobs
-from nas.jobs.submit import _store_argument
-from nas.store import Store
+from nas.jobs.spec import JobSpec
+from nas.jobs.submit import Place, _store_argument, submit_job
+from nas.store import JobRow, JobState, Store
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "a-token-of-more-than-thirty-two-letters"
@@ -244,6 +247,64 @@ def test_a_wrong_address_is_named_within_seconds(address: str) -> None:
     with pytest.raises(ClusterError, match="http://HEAD:8265"):
         RayJobs(address)
     assert time.monotonic() - start < 10
+
+
+@pytest.fixture(params=["hangs", "is a web server"])
+def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of something that listens, and is no dashboard."""
+    if request.param == "hangs":
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            yield f"http://127.0.0.1:{silent.getsockname()[1]}"
+        return
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_stranger_at_the_address_is_named_within_seconds(stranger: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(ClusterError, match=r"No Ray dashboard answers .* http://HEAD:8265"):
+        RayJobs(stranger)
+    assert time.monotonic() - start < 10
+
+
+class Refusing:
+    """A cluster that refuses the first job."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    known: ClassVar[list[str]] = []
+    refuses: ClassVar[bool] = True
+
+    def find(self, id: str) -> str | None:
+        return id if id in self.known else None
+
+    def submit(self, entrypoint: str, *, id: str, **more: Any) -> str:
+        if self.refuses:
+            raise ClusterError("no agent is there yet")
+        self.known.append(id)
+        return id
+
+
+def test_a_request_that_the_cluster_refused_may_be_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.jobs.submit.RayJobs", Refusing)
+    spec = JobSpec.model_validate({"name": "mine"})
+    place = Place(address="http://head:8265")
+    with Store.open(f"sqlite:///{tmp_path}/nas.db") as store:
+
+        def send() -> JobRow:
+            return submit_job(store, store.url, spec, str(tmp_path), place, "key")
+
+        with pytest.raises(ClusterError, match="no agent"):
+            send()
+        monkeypatch.setattr(Refusing, "refuses", False)
+        assert send().state == JobState.WAITING
+        assert send().id == store.list_jobs()[0].id
+        assert len(store.list_jobs()) == len(Refusing.known) == 1
 
 
 def test_a_password_never_travels() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Generator
 
 from nas.evaluation.contract import Request
 
@@ -34,3 +35,11 @@ def sometimes_breaks(request: Request) -> dict[str, float]:
 
 def always_breaks(request: Request) -> dict[str, float]:
     raise RuntimeError("nothing works")
+
+
+def in_three_reports(request: Request) -> Generator[dict[str, float], None, dict[str, float]]:
+    """Takes `TOY_SECONDS` for each of three epochs."""
+    for _ in range(3):
+        time.sleep(float(os.environ.get("TOY_SECONDS", "0.02")))
+        yield {"val_accuracy": 0.1}
+    return accuracy(request)

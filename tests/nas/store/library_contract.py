@@ -8,6 +8,7 @@ from nas.errors import InvalidRequestError
 from nas.store import (
     ArtifactRow,
     DatasetRow,
+    ExportRow,
     Filter,
     MeasurementRow,
     MemberRow,
@@ -69,6 +70,43 @@ class LibraryContract:
         assert family.members[1].multipliers["depth"] == 1.2
         assert store.families() == [family]
 
+    def test_a_network_knows_its_trials_its_families_and_its_exports(self, store, job):
+        other = store.create_job("other", spec={}, space={}).id
+        network, grown = (architecture_row(number) for number in range(2))
+        store.add_trials(job, [new_trial(n, architecture=network) for n in (0, 7)])
+        store.add_trials(other, [new_trial(1, origin="family"), new_trial(2)])
+        members = [
+            MemberRow(number=n, name=f"B{n}", phi=float(n), architecture=row.fingerprint)
+            for n, row in enumerate((network, grown))
+        ]
+        family = store.save_family(
+            job, "main", baseline=network.fingerprint, rule="r", coefficients={}, rows=members
+        )
+        for format in ("onnx", "torch"):
+            for row in (network, grown):
+                store.ask_export(
+                    ExportRow(
+                        id=format + row.fingerprint,
+                        job=job,
+                        architecture=row.fingerprint,
+                        format=format,
+                        trains=False,
+                        owner="ann",
+                    )
+                )
+        found = store.suggested(network.fingerprint)
+        assert [(s.job, s.job_name, s.trial) for s in found] == [(job, "digits", n) for n in (0, 7)]
+        (came,) = store.suggested(grown.fingerprint)
+        assert (came.job, came.trial, came.origin) == (other, 1, "family")
+        (member,) = store.memberships(grown.fingerprint)
+        assert (member.family, member.member, member.phi) == (family.id, "B1", 1.0)
+        assert member.baseline == network.fingerprint
+        exports = store.list_exports(architecture=grown.fingerprint, latest=True, limit=9)
+        assert [row.format for row in exports] == ["onnx", "torch"]
+        assert store.suggested(digest("nobody's")) == store.memberships(digest("nobody's")) == []
+        assert store.count_trials(other) == {"waiting": 2}
+        assert store.count_trials(other, ("family",)) == {"waiting": 1}
+
     def test_an_artifact_is_written_once_and_found_by_what_it_belongs_to(self, store):
         store.save_evaluation(evaluation_row(0), architecture_row(0))
         weights = ArtifactRow(
@@ -125,11 +163,21 @@ class LibraryContract:
         assert {row.recipe for row in everything} <= {row.recipe for row in store.models()}
         assert everything
         groups = store.comparables()
+        assert store.groups() == groups  # counted in full, since they are small
+        assert [g.count for g in store.groups(count_to=1)] == [1] * len(groups)
+        assert len(store.groups(limit=1)) == 1
         assert [group.count for group in groups] == [1, 1]
         named = [store.front(Filter(comparable=group.id)) for group in groups]
         assert sorted(len(front) for front in named) == [1, 1]
         (row,) = store.front(Filter(recipe="two epochs"))
         assert row.fidelity == 2.0
+
+    def test_a_bound_on_a_cost_may_be_any_number(self, store):
+        store.save_evaluation(evaluation_row(0, macs=5))
+        for bound, found in ((1e30, 1), (5.5, 1), (5.0, 1), (4.9, 0), (-1e30, 0)):
+            assert len(store.models(Filter(at_most={"macs": bound}))) == found
+        for bound, found in ((1e30, 0), (5.5, 0), (5.0, 1), (4.5, 1), (-1e30, 1)):
+            assert len(store.models(Filter(at_least={"macs": bound}))) == found
 
     def test_the_front_of_a_job_names_its_trials_and_leaves_other_studies_out(self, store, job):
         other = store.create_job("other", {}, {}).id

@@ -192,6 +192,19 @@ def test_any_number_of_known_and_unknown_objectives_is_searched(
     assert len(spread(sampler.ask(3))) == 3
 
 
+def test_a_fit_by_another_version_of_the_model_is_made_anew() -> None:
+    problem = make_problem()
+    told = run(make_sampler("known_cost", problem), 14)
+    old = [
+        replace(r, attributes={**r.attributes, "thetas": [[0.0] * 3] * 2, "fitted_at": 13})
+        for r in told
+    ]
+    sampler = make_sampler("known_cost", problem)
+    sampler.restore(old)
+    (asked,) = sampler.ask(1)
+    assert tuple(asked.choices.values()) not in spread(told)
+
+
 def test_without_any_known_cost_it_is_a_plain_model_based_search() -> None:
     told = run(make_sampler("known_cost", make_problem(known_costs=None)), 16)
     assert len(spread(told)) == 16

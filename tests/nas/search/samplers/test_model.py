@@ -61,6 +61,25 @@ def test_decisions_with_the_same_options_share_what_is_learned() -> None:
     assert other_kernel - base > 2 * abs(other_skip - base)
 
 
+def test_what_larger_kernels_gain_is_a_guess_for_every_numeric_decision() -> None:
+    """Seen only where the first kernel varies, more squeeze-and-excitation is guessed to gain;
+    of skips, which have no order, less is."""
+    kernel = Kernel(make_layout(DECISIONS, costs=0))
+    codes = np.array([[i % 3, 0, 0, 0] for i in range(30)], dtype=np.int16)
+    posterior = condition(
+        kernel,
+        kernel.prior[0],
+        kernel.layout.inputs(codes, np.zeros((30, 0))),
+        codes[:, 0].astype(float),
+        np.zeros(30),
+        shift=1.0,
+        scale=1.0,
+    )
+    asked = np.array([[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 2, 0]], dtype=np.int16)
+    base, more, skip = posterior.mean(kernel.layout.inputs(asked, np.zeros((3, 0))))
+    assert more - base > 2 * abs(skip - base)
+
+
 def test_the_gradient_is_that_of_the_log_posterior(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,5 +85,6 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
 def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """An empty page of the browser."""
     context = browser.new_context(viewport={"width": 1200, "height": 850})
+    context.set_default_timeout(120_000)  # a busy machine is not a fault of the page
     yield context.new_page()
     context.close()

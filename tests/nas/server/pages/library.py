@@ -22,7 +22,7 @@ NETWORKS = {
     "mobilenet_v1_0.5": 0.63,
     "mobilenet_v1": 0.60,
     "mobilenet_v2": 0.72,
-    "mnasnet_a1": 0.71,
+    "mnasnet_a1": 0.719,
     "efficientnet_b0": 0.77,
     "efficientnet_b1": 0.79,
 }

@@ -69,7 +69,13 @@ def crawled(client: httpx2.Client) -> dict[str, str]:
 def test_every_link_leads_to_a_page(crawled: dict[str, str]) -> None:
     kinds = {re.sub(r"[0-9a-f]{8,}|\d+", "*", urlsplit(path).path) for path in crawled}
     wanted = {"/", "/front", "/families", "/families/*", "/jobs/*", "/jobs/*/trials", "/models/*"}
-    assert kinds >= wanted | {"/jobs/*/trials/*", "/jobs/*/progress", "/new", "/compare"}
+    assert kinds >= wanted | {
+        "/jobs/*/trials/*",
+        "/jobs/*/progress",
+        "/jobs/*/log",
+        "/new",
+        "/compare",
+    }
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(
@@ -126,6 +132,15 @@ def test_the_front_of_the_page_is_the_brute_force_front(client: httpx2.Client) -
     assert len(others["x"]) == len(points)
 
 
+def test_ties_are_listed_and_marked_when_asked_for(client: httpx2.Client) -> None:
+    """mobilenet_v2 (72.0 %) dominates mnasnet_a1 (71.9 %), within sqrt(2) x 0.2 points."""
+    assert "tied" not in re.sub("<[^>]*>", "", client.get("/front").text).replace("List ties", "")
+    text = client.get("/front", params={"ties": "yes"}).text
+    tied = re.findall(r'href="/models/([0-9a-f]+)">[^<]*</a> <span class="faint">tied', text)
+    assert tied == [get_published("mnasnet_a1").fingerprint]
+    assert "<strong>4</strong> models on the front; 1 more" in text
+
+
 def test_a_constraint_narrows_the_front(client: httpx2.Client) -> None:
     text = client.get("/front", params={"bound_macs": "400M", "bound_val_accuracy": "70"}).text
     names = re.findall(r'<th scope="row"><a href="/models/([0-9a-f]+)"', text)
@@ -156,6 +171,22 @@ def test_what_is_wrong_is_said_on_a_page(
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
     assert words in answer.text
+
+
+ODD = ["9" * 30, "-1", "1e999", "nan", "..", "a" * 3_000, "😀", "%FF", "%00", "'\"<", "1e30"]
+PLACES = [
+    *("/jobs/{}", "/jobs/{}/log", "/jobs/toy/trials/{}", "/jobs/toy/trials?after={}", "/?after={}"),
+    *("/models/{}", "/models/toy/{}", "/compare?m={}", "/families/{}", "/front?kind={}"),
+    *("/front?job={}", "/front?y={}", "/front?bound_macs={}", "/front?job=toy&bound_macs={}"),
+    *("/front/others?x={}", "/static/{}", "/login?next={}", "/new?like={}"),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_odd_text_breaks_a_page(client: httpx2.Client, place: str) -> None:
+    for text in ODD:
+        answer = client.get(place.format(text))
+        assert answer.status_code < 500, (text, answer.text)
 
 
 def test_a_static_file_is_kept_until_it_changes(client: httpx2.Client) -> None:

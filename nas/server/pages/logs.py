@@ -1,0 +1,39 @@
+"""What a job prints, the end of it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from nas.errors import InvalidRequestError
+from nas.jobs.process import LOG, job_folder, read_log
+from nas.jobs.submit import job_logs
+from nas.server.pages.jobs import find_job, store_of, view_of
+from nas.server.pages.render import PageRoute, Reader, page
+from nas.store import JobRow
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+MOST_BYTES = 65_536
+
+
+@router.get("/jobs/{name}/log")
+def show_log(request: Request, reader: Reader, name: str) -> Response:
+    """The last of what a job has printed; it goes on while the job does."""
+    store = store_of(request)
+    job = find_job(store, name)
+    try:
+        text, message = _tail(job), ""
+    except InvalidRequestError as error:
+        text, message = "", str(error)
+    return page(request, "log.html", view=view_of(store, job), text=text, message=message)
+
+
+def _tail(job: JobRow) -> str:
+    if job.ray_id is not None:
+        cluster, ray_id = job_logs(job)
+        return cluster.logs(ray_id)[-MOST_BYTES:]
+    file = job_folder(job) / LOG
+    size = file.stat().st_size if file.exists() else 0
+    text, _ = read_log(job, max(0, size - MOST_BYTES), MOST_BYTES)
+    return text if size <= MOST_BYTES else text.partition("\n")[2]

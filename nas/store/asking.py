@@ -1,0 +1,308 @@
+"""From a filter and names of metrics to what the database is asked."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from nas.errors import InvalidRequestError
+from nas.store.questions import GROUP_PARTS, Filter
+from nas.store.schema import (
+    COSTS,
+    comparables,
+    datasets,
+    devices,
+    evaluations,
+    families,
+    jobs,
+    measurements,
+    members,
+    trials,
+)
+
+ACCURACIES = ("val_accuracy", "test_accuracy")
+COLUMNS = (*ACCURACIES, *COSTS, "seconds")
+LESS_IS_BETTER = ("_ms", "_s", "_j", "_mj", "_w", "_bytes", "macs", "parameters")
+WAYS = ("runtime", "precision", "batch_size", "threads")
+"""How something was measured, beside the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A metric as the database sees it; `error` is its standard error, 0 where it is exact.
+
+    Args:
+        column: Its name among the columns of an evaluation, if it is one.
+    """
+
+    value: ColumnElement[float]
+    error: ColumnElement[float]
+    maximize: bool
+    column: str | None = None
+
+    @property
+    def downwards(self) -> ColumnElement[float]:
+        """The value, or its negative, so that less is better."""
+        return -self.value if self.maximize else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A filter whose names were looked up in the store.
+
+    Args:
+        groups: Ids of the comparables that it allows; None where it names none of their parts.
+        devices: Ids by the names that the question has for them.
+    """
+
+    where: Filter
+    groups: tuple[str, ...] | None
+    devices: Mapping[str, str]
+
+    @property
+    def comparable(self) -> str | None:
+        """The one comparable that is meant, if it is one."""
+        return self.groups[0] if self.groups is not None and len(self.groups) == 1 else None
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing but data set, recipe and the like narrows the question, bounds aside."""
+        groups = dict.fromkeys((*GROUP_PARTS, "comparable", "device", *WAYS))
+        rest: Filter = replace(self.where, mixed=False, at_most={}, at_least={}, **groups)
+        return rest == Filter(origins=self.where.origins)
+
+    @property
+    def has_bounds(self) -> bool:
+        return bool(self.where.at_most or self.where.at_least)
+
+    @property
+    def starts_from_jobs(self) -> bool:
+        """Whether the rows are found by their trials or members."""
+        return any((self.where.job, self.where.space, self.where.family, self.where.architecture))
+
+    def axis(self, metric: str, maximize: bool | None = None, of: Any = evaluations) -> Axis:
+        """What to read for a metric, and which way is better.
+
+        Args:
+            of: The table of evaluations, or an alias of it.
+        """
+        name = "val_accuracy" if metric == "accuracy" else metric
+        exact: ColumnElement[float] = literal(0.0)
+        if name in ACCURACIES:
+            error = func.coalesce(of.c[f"{name}_se"], 0.0)
+            return Axis(of.c[name], error, True if maximize is None else maximize, name)
+        if name in COLUMNS:
+            return Axis(of.c[name], exact, bool(maximize), name)
+        bare, _, device = name.partition("@")
+        if maximize is None and bare.endswith(LESS_IS_BETTER):
+            maximize = False
+        if maximize is None or not re.fullmatch(r"[\w./-]+", bare):
+            raise InvalidRequestError(
+                f"A metric must be one of {', '.join(COLUMNS)}, or an evaluator's own with its "
+                f"direction, but got {metric!r}."
+            )
+        if device or is_measured(self.where):
+            return Axis(self._measured(bare, device, of), exact, maximize)
+        return Axis(of.c.metrics[bare].as_float(), exact, maximize)
+
+    def conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
+        """The filter, said of evaluations or of an alias of that table."""
+        where = self.where
+        status, comparable = of.c.status, of.c.comparable
+        if where.architecture is not None:  # found by that; SQLite would walk all that compares
+            status, comparable = func.coalesce(status, ""), func.coalesce(comparable, "")
+        found: list[ColumnElement[bool]] = [status == "completed"]
+        if self.comparable is not None:
+            found.append(comparable == self.comparable)
+        elif self.groups is not None:
+            found.append(comparable.in_(self.groups))
+        if where.architecture is not None:
+            found.append(of.c.architecture == where.architecture)
+        if where.job is not None or where.space is not None:
+            found.append(of.c.key.in_(_used(where)))
+        if where.family is not None:
+            found.append(of.c.key.in_(_of_family(where)))
+        if where.since is not None:
+            found.append(of.c.created_at >= where.since)
+        if where.until is not None:
+            found.append(of.c.created_at < where.until)
+        for name, bound in where.at_most.items():
+            found.append(self.axis(name, False, of).value <= _bound(name, bound, math.floor))
+        for name, bound in where.at_least.items():
+            found.append(self.axis(name, False, of).value >= _bound(name, bound, math.ceil))
+        return found
+
+    def _measured(self, metric: str, device: str, of: Any) -> ColumnElement[float]:
+        """The latest measurement of these weights, or else of the network."""
+        own = measurements.alias()
+        kind = _kind(own, metric, self.devices.get(device or self.where.device or ""), self.where)
+        by_weights = (own.c.evaluation == of.c.key, *kind)
+        by_network = (own.c.architecture == of.c.architecture, own.c.evaluation.is_(None), *kind)
+        latest = [
+            select(own.c.value)
+            .where(*whose, own.c.artifact.is_(None), own.c.value.is_not(None))
+            .order_by(own.c.id.desc())
+            .limit(1)
+            .correlate(of)
+            .scalar_subquery()
+            for whose in (by_weights, by_network)
+        ]
+        return func.coalesce(*latest)
+
+
+def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> Asked:
+    """Look up what a filter names.
+
+    Args:
+        metrics: Those that are asked for, beside the filter's bounds.
+
+    Raises:
+        InvalidRequestError: If a device isn't known, or what is known of a metric was measured in
+            several ways that don't compare.
+    """
+    known: dict[str, str] = {}
+    open_ones = [m for m in (*metrics, *where.at_most, *where.at_least) if m not in COLUMNS]
+    measured = [m for m in open_ones if m != "accuracy" and ("@" in m or is_measured(where))]
+    names = {m.partition("@")[2] or where.device for m in measured}
+    for name in names | {where.device}:
+        if name:
+            known[name] = _device(connection, name)
+    for metric in dict.fromkeys(measured):
+        bare, _, device = metric.partition("@")
+        _check_one_kind(connection, bare, known.get(device or where.device or ""), where)
+    return Asked(where, _groups(connection, where), known)
+
+
+def is_measured(where: Filter) -> bool:
+    """Whether open metrics are read from measurements, rather than from evaluators' answers."""
+    return where.device is not None or any(getattr(where, name) is not None for name in WAYS)
+
+
+def _groups(connection: Connection, where: Filter) -> tuple[str, ...] | None:
+    exact = [
+        comparables.c[column] == value
+        for column, value in (
+            ("id", where.comparable),
+            *((name, getattr(where, name)) for name in ("split", "evaluator", "train_on")),
+            ("fidelity", where.fidelity),
+        )
+        if value is not None
+    ]
+    if not exact and where.dataset is None and where.recipe is None:
+        some = connection.execute(select(comparables.c.id).limit(2)).scalars().all()
+        return tuple(some) if len(some) == 1 else None
+    for by_beginning in (False, True):
+        named = list(exact)
+        if where.dataset is not None:
+            named.append(_dataset(where.dataset, by_beginning))
+        if where.recipe is not None:
+            column = comparables.c.recipe
+            named.append(_begins(column, where.recipe) if by_beginning else column == where.recipe)
+        found = connection.execute(select(comparables.c.id).where(*named)).scalars().all()
+        if found:
+            break
+    return tuple(sorted(found))
+
+
+def _bound(name: str, bound: float, whole: Callable[[float], int]) -> float:
+    """A bound as a column may be compared with it: costs are whole, of 64 bits."""
+    return whole(max(-(2.0**62), min(2.0**62, bound))) if name in COSTS else bound
+
+
+def _dataset(text: str, by_beginning: bool) -> ColumnElement[bool]:
+    column = comparables.c.dataset
+    if by_beginning:
+        return _begins(column, text)
+    return or_(column == text, column.in_(select(datasets.c.hash).where(datasets.c.name == text)))
+
+
+def _begins(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    return column.startswith(text, autoescape=True)
+
+
+def _used(where: Filter) -> Any:
+    """Keys of the evaluations that the trials of some jobs used."""
+    query = select(trials.c.evaluation).where(
+        trials.c.state == "completed", trials.c.evaluation.is_not(None)
+    )
+    if isinstance(where.job, str):
+        query = query.where(trials.c.job == where.job)
+    elif where.job is not None:
+        query = query.where(trials.c.job.in_(where.job))
+    if where.space is not None:
+        named = select(jobs.c.id).where(jobs.c.space["name"].as_string() == where.space)
+        query = query.where(trials.c.job.in_(named))
+    if where.origins is not None:
+        query = query.where(trials.c.origin.in_(where.origins))
+    return query
+
+
+def _of_family(where: Filter) -> Any:
+    named = families.c.id == where.family
+    if where.job is not None:
+        of_jobs = [where.job] if isinstance(where.job, str) else where.job
+        named = or_(named, and_(families.c.name == where.family, families.c.job.in_(of_jobs)))
+    query = select(members.c.evaluation).join(families, families.c.id == members.c.family)
+    return query.where(named, members.c.evaluation.is_not(None))
+
+
+def _device(connection: Connection, name: str) -> str:
+    query = select(devices.c.id).where(or_(devices.c.id == name, devices.c.name == name))
+    found = connection.execute(query.limit(2)).scalars().all()
+    if name in found or len(found) == 1:
+        return name if name in found else str(found[0])
+    if found:
+        raise InvalidRequestError(
+            f"Several devices are called {name!r}: {', '.join(sorted(found))}; name one by its id."
+        )
+    known = connection.execute(select(devices.c.id).order_by(devices.c.id).limit(9)).scalars()
+    there = ", ".join(known) or "none"
+    raise InvalidRequestError(f"Nothing was measured on a device {name!r}; known are: {there}.")
+
+
+def _kind(
+    own: FromClause, metric: str, device: str | None, where: Filter
+) -> Sequence[ColumnElement[bool]]:
+    named = [own.c.metric == metric]
+    if device is not None:
+        named.append(own.c.device == device)
+    for name in WAYS:
+        if getattr(where, name) is not None:
+            named.append(own.c[name] == getattr(where, name))
+    return named
+
+
+def _check_one_kind(connection: Connection, metric: str, device: str | None, where: Filter) -> None:
+    """Raise if measurements of the metric differ in what the question doesn't name."""
+    parts = ("device", *WAYS)
+    columns = [measurements.c[name] for name in parts]
+    query = select(*columns).where(*_kind(measurements, metric, device, where)).limit(1)
+    ends = []
+    for order in (columns, [column.desc() for column in columns]):
+        row = connection.execute(query.order_by(*order)).first()
+        ends.append(tuple(row) if row is not None else ())
+    if ends[0] == ends[1]:
+        return
+    differing = [
+        f"`{name}` ({first!r}, {last!r})"
+        for name, first, last in zip(parts, *ends)
+        if first != last
+    ]
+    raise InvalidRequestError(
+        f"Only measurements made in one way are compared, but {metric} was measured with several "
+        f"of {', '.join(differing)}; name one."
+    )

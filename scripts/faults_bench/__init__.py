@@ -1,0 +1,1 @@
+"""Parts of `scripts/bench faults`: a cluster to break, work to lose, and a witness."""
