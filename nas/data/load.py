@@ -13,6 +13,7 @@ from nas.data.arrays import open_digits, open_npz
 from nas.data.cache import read_entry, write_entry
 from nas.data.folders import open_folder
 from nas.data.images import ImageData, Part, channel_statistics
+from nas.data.remote import fetch, is_remote, node_cache
 from nas.data.source import RawData, Source
 from nas.data.spec import DataSpec
 from nas.data.split import cut
@@ -49,6 +50,11 @@ def load_data(
     return read_entry(entry) or write_entry(entry, _prepare(source, spec))
 
 
+def prepared_folder(artifacts: str) -> str:
+    """Where a job's prepared data lie: with its artifacts, or on each node where those are far."""
+    return str(node_cache() / "prepared") if is_remote(artifacts) else f"{artifacts}/data"
+
+
 def check_same(content_hash: str, expected_hash: str | None, source: str) -> None:
     """Refuse a source that is no longer what a job began with."""
     if expected_hash and content_hash != expected_hash:
@@ -60,7 +66,9 @@ def check_same(content_hash: str, expected_hash: str | None, source: str) -> Non
 
 
 def open_source(spec: DataSpec) -> Source:
-    """Find a source and its content hash, without decoding images."""
+    """Find a source and its content hash, without decoding images; fetch it if it is a URL."""
+    if is_remote(spec.source):
+        spec = spec.model_copy(update={"source": str(fetch(spec.source))})
     if spec.source != "digits" and Path(spec.source).is_dir():
         return open_folder(Path(spec.source), spec)
     if spec.image_size is not None or spec.color != "auto":

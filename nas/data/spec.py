@@ -12,7 +12,8 @@ class DataSpec(BaseModel):
 
     Args:
         source: 'digits' (scikit-learn's, embedded), the path of an .npz file, or the path of a
-            folder of images with one subfolder a class, with or without train/val/test above.
+            folder of images with one subfolder a class, with or without train/val/test above;
+            or either as a URL (`s3://bucket/pets`), which every node fetches once.
         validation_share: Share of each class's training images cut off for validation, where
             the set has no validation part; taken after the test part is cut.
         test_share: The same for the test part.

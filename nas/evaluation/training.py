@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cluster.executor import Report, Work
-from nas.data import DataSpec, ImageData, artifacts, load_data
+from nas.data import DataSpec, ImageData, artifacts, load_data, prepared_folder
 from nas.errors import NasError
 from nas.evaluation.contract import Outcome, Request, Status
 from nas.evaluation.on_gpu import free_memory, staying
@@ -67,8 +67,7 @@ class TrainingEvaluator:
         return outcomes
 
     def _load(self) -> ImageData:
-        cache = None if "://" in self.artifacts else f"{self.artifacts}/data"
-        return _load_once(self.data, cache, self.content_hash)
+        return _load_once(self.data, prepared_folder(self.artifacts), self.content_hash)
 
     def _evaluate_one(self, request: Request) -> Generator[Report, None, Outcome]:
         curve: list[EpochReport] = []
@@ -210,7 +209,7 @@ def weights_name(sha256: str) -> str:
 
 # one job's data set, and that of the job before it; equal specs share the images
 @functools.lru_cache(maxsize=2)
-def _load_once(spec: DataSpec, cache: str | None, content_hash: str | None) -> ImageData:
+def _load_once(spec: DataSpec, cache: str, content_hash: str | None) -> ImageData:
     return load_data(spec, cache=cache, expected_hash=content_hash)
 
 

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from nas.data.remote import is_remote
 from nas.data.spec import DataSpec
 from nas.errors import InvalidRequestError
 from nas.jobs.budget import BudgetSpec
@@ -348,7 +349,7 @@ def _known_beside(location: tuple[int | str, ...]) -> str:
 def _resolve_paths(job: JobSpec, folder: Path) -> JobSpec:
     updates: dict[str, Any] = {}
     source = job.data.source
-    if "/" in source or source.endswith(".npz"):
+    if not is_remote(source) and ("/" in source or source.endswith(".npz")):
         here = folder / Path(source).expanduser()
         updates["data"] = job.data.model_copy(update={"source": str(here)})
     if isinstance(job.space, str) and job.space.endswith((".yaml", ".yml")):

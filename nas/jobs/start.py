@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import __version__
-from nas.data import ImageData, load_data
+from nas.data import ImageData, load_data, prepared_folder
 from nas.errors import InvalidRequestError
 from nas.jobs.front import table_error
 from nas.jobs.plan import Plan, make_plan
@@ -205,8 +205,7 @@ def find_same(store: Store, spec: JobSpec) -> JobRow | None:
 
 def load_job_data(spec: JobSpec, artifacts: str, expected_hash: str | None = None) -> ImageData:
     """The job's data set, prepared once under the artifact location for all its workers."""
-    cache = None if "://" in artifacts else f"{artifacts}/data"
-    return load_data(spec.data, cache=cache, expected_hash=expected_hash)
+    return load_data(spec.data, cache=prepared_folder(artifacts), expected_hash=expected_hash)
 
 
 def check_runnable(plan: JobPlan, store: Store) -> None:

@@ -33,9 +33,9 @@ def train_one(
     """
     if spec.evaluator.name == "table":
         raise table_error(spec.name)
+    _check_shares(spec)
     started = start_job(store, spec, artifacts, kind="train")
     job, plan = started.job, started.networks
-    _check_shares(spec, min(spec.full_recipe.batch_size, len(plan.data.train)))
     architecture = for_data(architecture, plan)
     candidate = plan.candidate(architecture, spec.full_recipe, seed=seed)
     end: Finished | None = None
@@ -50,8 +50,8 @@ def train_one(
     return end.evaluation
 
 
-def _check_shares(spec: JobSpec, batch: int) -> None:
-    together = spec.execution.workers_together
+def _check_shares(spec: JobSpec) -> None:
+    together, batch = spec.execution.workers_together, spec.full_recipe.batch_size
     if together > 1 and spec.evaluator.name != "training":
         raise InvalidRequestError(
             "`execution.workers_together` is for the evaluator 'training', "

@@ -157,9 +157,10 @@ class _Search:
     def _suggest(self) -> None:
         """Keep every worker busy, with a few more candidates waiting than there are workers.
 
-        Trials that wait for another's evaluation, or another job's, keep no worker busy.
+        Trials that wait for another's evaluation, or another job's, keep no worker busy. What is
+        answered already is told first, so that a resumed search suggests as one that went on.
         """
-        while True:
+        while not self._evaluations.has_answers:
             pending, slots = self._evaluations.pending, self._evaluations.slots
             # what is waiting keeps workers busy while the sampler thinks about the next
             room = slots + math.ceil(slots / WORKERS_TO_ONE_WAITING) if slots > 1 else 1

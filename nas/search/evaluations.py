@@ -93,6 +93,11 @@ class Evaluations:
         return left is None or self.pending < left
 
     @property
+    def has_answers(self) -> bool:
+        """Whether `collect` has something at once, without any work."""
+        return bool(self._ready)
+
+    @property
     def busy(self) -> int:
         """Keys that occupy a worker, or will; not those that are waited for elsewhere."""
         return len(self._tickets) - len(self._elsewhere)

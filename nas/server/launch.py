@@ -13,6 +13,7 @@ The API and the page do it by the same four calls:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -69,6 +70,8 @@ def read_job(settings: Settings, job: str | Mapping[str, Any]) -> JobSpec:
     except ValueError:
         plain = "\\u0000"
     if "\\u0000" in plain:  # half a character or none, which not every database takes
+        with contextlib.suppress(UnicodeError):
+            check_rules(settings, spec)  # which may know the field
         raise InvalidJobError("The job must be whole Unicode text, without NUL.")
     return check_rules(settings, spec)
 

@@ -188,6 +188,11 @@ class _Run:
         self.training_data: BatchSource = InMemory(part, device)
         self.validation_data = InMemory(data.val, device) if train_on == "train" else None
         self.steps_per_epoch = full_batches(len(part), recipe.batch_size)
+        if len(part) < self.group.size:
+            raise InvalidRequestError(
+                f"`workers_together` must be at most the {len(part)} images to train on, "
+                f"but got {self.group.size}."
+            )
         torch.manual_seed(_seed(seed, "weights"))
         self.model: nn.Module = build_model(architecture)
         self.model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

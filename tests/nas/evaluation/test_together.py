@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -17,9 +18,14 @@ from cluster.executor import Report, Result, Verdict
 from cluster.ray_runtime import enter_ray
 from cluster.ray_train import RayTrainExecutor
 from nas.data import DataSpec
+from nas.errors import InvalidRequestError
 from nas.evaluation import work
 from nas.evaluation.contract import Outcome, Request
 from nas.evaluation.training import TrainingEvaluator, work_together
+from nas.jobs.reporter import SilentReporter
+from nas.jobs.spec import job_from_dict
+from nas.jobs.train import train_one
+from nas.store import Store
 from nas.training import train
 from nas.training.group import current_group
 from nas.training.recipe import Recipe
@@ -120,6 +126,24 @@ def test_two_workers_train_as_well_as_one_and_go_on_after_a_death(tmp_path: Path
     (resumed,) = result.value
     assert resumed.metrics == together.metrics
     assert not list(tmp_path.glob("killed/checkpoints/*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"recipe": {"batch_size": 2}}, "at most the 2 images of a batch"),
+        ({"evaluator": {"name": "python", "function": "mine:evaluate"}}, "'training', but"),
+    ],
+)
+def test_workers_with_nothing_to_share_are_refused(
+    tmp_path: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    spec = job_from_dict({"name": "x", "execution": {"workers_together": 3}, **changes})
+    with (
+        Store.open(f"sqlite:///{tmp_path}/nas.db", create=True) as store,
+        pytest.raises(InvalidRequestError, match=complaint),
+    ):
+        train_one(store, spec, str(tmp_path), NETWORK, None, SilentReporter())
 
 
 def _alone(evaluator: TrainingEvaluator) -> Outcome:
