@@ -13,7 +13,6 @@ The API and the page do it by the same four calls:
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -70,10 +69,21 @@ def read_job(settings: Settings, job: str | Mapping[str, Any]) -> JobSpec:
     except ValueError:
         plain = "\\u0000"
     if "\\u0000" in plain:  # half a character or none, which not every database takes
-        with contextlib.suppress(UnicodeError):
-            check_rules(settings, spec)  # which may know the field
-        raise InvalidJobError("The job must be whole Unicode text, without NUL.")
+        field = _refused_field(settings, spec)
+        place = f"The job: `{field}`" if field else "The job"
+        raise InvalidJobError(f"{place} must be whole Unicode text, without NUL.", field)
     return check_rules(settings, spec)
+
+
+def _refused_field(settings: Settings, spec: JobSpec) -> str | None:
+    """Which field the rules refuse, if they refuse one."""
+    try:
+        check_rules(settings, spec)
+    except InvalidJobError as error:
+        return error.field
+    except UnicodeError:
+        pass
+    return None
 
 
 def try_job(store: Store, settings: Settings, spec: JobSpec) -> TriedJob:
