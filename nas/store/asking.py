@@ -119,6 +119,10 @@ class Asked:
             return Axis(self._measured(bare, device, of), exact, maximize)
         return Axis(of.c.metrics[bare].as_float(), exact, maximize)
 
+    def axes(self, metrics: Sequence[str], maximize: Sequence[bool] | None) -> list[Axis]:
+        """`axis` of each metric, in its direction where directions are given."""
+        return [self.axis(m, maximize[i] if maximize else None) for i, m in enumerate(metrics)]
+
     def conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
         """The filter, said of evaluations or of an alias of that table."""
         where = self.where

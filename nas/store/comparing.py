@@ -10,7 +10,7 @@ from sqlalchemy import CTE, Connection, and_, literal, or_, select
 
 from nas.errors import InvalidRequestError
 from nas.store.asking import Asked, Axis, ask
-from nas.store.fronts import PAIRS, is_damaged
+from nas.store.fronts import is_damaged, members_of, usual_pair
 from nas.store.models import EVERYTHING, USUAL, Models, front_rows, points_of, rows_of
 from nas.store.questions import Added, Filter, ModelRow, VolumePoint
 from nas.store.schema import evaluations, fronts, trials
@@ -38,12 +38,9 @@ class Comparisons(Models):
         with self._read() as connection:
             asked = ask(connection, where, [metric])
             axis = asked.axis(metric, maximize)
-            refused = self.why_not_comparable(connection, asked, [axis])
-            keys = [] if refused else _best(connection, asked, axis, limit)
-            rows = rows_of(connection, where, dict.fromkeys(keys, False))
-        if refused:
-            raise InvalidRequestError(refused)
-        return rows
+            self.check_comparable(connection, asked, [axis])
+            keys = _best(connection, asked, axis, limit)
+            return rows_of(connection, where, dict.fromkeys(keys, False))
 
     def nearest(
         self,
@@ -97,21 +94,17 @@ class Comparisons(Models):
         own, other, both = (replace(where, job=job) for job in (first, second, (first, second)))
         with self._read() as connection:
             asked = ask(connection, both, metrics)
-            axes = [asked.axis(m, maximize[i] if maximize else None) for i, m in enumerate(metrics)]
-            refused = self.why_not_comparable(connection, asked, axes)
-            fronts = []
-            if not refused:
-                fronts = [
-                    front_rows(connection, ask(connection, one, metrics), axes, ties=False)
-                    for one in (both, own)
-                ]
-                known = _among(connection, ask(connection, own), fronts[0])
-                new = [row.evaluation for row in fronts[0] if row.evaluation not in known]
-                rows = rows_of(connection, other, dict.fromkeys(new, False))
-        if refused:
-            raise InvalidRequestError(refused)
-        kept = {row.evaluation for row in fronts[0]}
-        displaced = tuple(row for row in fronts[1] if row.evaluation not in kept)
+            axes = asked.axes(metrics, maximize)
+            self.check_comparable(connection, asked, axes)
+            joint, before = (
+                front_rows(connection, ask(connection, one, metrics), axes, ties=False)
+                for one in (both, own)
+            )
+            known = _among(connection, ask(connection, own), joint)
+            new = [row.evaluation for row in joint if row.evaluation not in known]
+            rows = rows_of(connection, other, dict.fromkeys(new, False))
+        kept = {row.evaluation for row in joint}
+        displaced = tuple(row for row in before if row.evaluation not in kept)
         return Added(rows=tuple(rows), displaced=displaced)
 
     def hypervolume_over_time(
@@ -130,16 +123,14 @@ class Comparisons(Models):
         where = replace(where, job=job)
         with self._read() as connection:
             asked = ask(connection, where, metrics)
-            axes = [asked.axis(m, maximize[i] if maximize else None) for i, m in enumerate(metrics)]
+            axes = asked.axes(metrics, maximize)
             if len(reference) != len(axes):
                 raise InvalidRequestError(
                     f"`reference` must have one number a metric ({len(axes)}), "
                     f"but got {len(reference)}."
                 )
-            refused = self.why_not_comparable(connection, asked, axes)
-            rows = [] if refused else _in_time(connection, asked, axes)
-        if refused:
-            raise InvalidRequestError(refused)
+            self.check_comparable(connection, asked, axes)
+            rows = _in_time(connection, asked, axes)
         return _volumes(rows, [axis.maximize for axis in axes], reference)
 
     def _against(
@@ -164,19 +155,15 @@ class Comparisons(Models):
             if not where.mixed:
                 where = replace(where, comparable=comparable)
             asked = ask(connection, where, metrics)
-            axes = [asked.axis(m, maximize[i] if maximize else None) for i, m in enumerate(metrics)]
-            refused = self.why_not_comparable(connection, asked, axes)
+            axes = asked.axes(metrics, maximize)
             values = select(*(axis.downwards for axis in axes)).where(evaluations.c.key == key)
             own = tuple(connection.execute(values).one())
             if None in own:
                 missing = metrics[own.index(None)]
                 raise InvalidRequestError(f"The evaluation {key!r} has no {missing!r} to compare.")
-            points = points_of(asked, axes)
-            keys: Any = [] if refused else connection.execute(find(points, own, limit)).scalars()
-            rows = rows_of(connection, where, dict.fromkeys(keys, False))
-        if refused:
-            raise InvalidRequestError(refused)
-        return rows
+            self.check_comparable(connection, asked, axes)
+            keys = connection.execute(find(points_of(asked, axes), own, limit)).scalars()
+            return rows_of(connection, where, dict.fromkeys(keys, False))
 
 
 def _best(connection: Connection, asked: Asked, axis: Axis, limit: int) -> list[str]:
@@ -204,16 +191,13 @@ def _best_of_front(connection: Connection, asked: Asked, axis: Axis) -> list[str
         return None
     name, bound = bounds[0]
     bounded = asked.axis(name, bool(where.at_least))
-    costs_first = sorted((bounded, axis), key=lambda one: one.maximize)
-    pair = (costs_first[0].column or "", costs_first[1].column or "")
-    natural = [one.maximize for one in costs_first] == [False, True]
-    if not natural or pair not in PAIRS or is_damaged(connection, asked.comparable, *pair):
+    pair = usual_pair((bounded, axis))
+    if pair is None or is_damaged(connection, asked.comparable, *pair):
         return None
-    here = (fronts.c.comparable == asked.comparable, fronts.c.x == pair[0], fronts.c.y == pair[1])
     cost, accuracy = fronts.c.x_value, -fronts.c.y_value
     within = -accuracy >= bound if bounded.maximize else cost <= bound
     order = (cost, accuracy) if bounded.maximize else (accuracy, cost)
-    query = select(fronts.c.evaluation).where(*here, within)
+    query = select(fronts.c.evaluation).where(*members_of(asked.comparable, *pair), within)
     found = connection.execute(query.order_by(*order, fronts.c.evaluation).limit(1))
     return list(found.scalars())
 

@@ -15,6 +15,8 @@ from sqlalchemy.dialects.sqlite import Insert
 
 from nas.store.engine import for_writing, is_sqlite, shown_url, transaction
 
+CHUNK = 500  # of keys in one IN (...): PostgreSQL and SQLite both bound the parameters
+
 
 class Connected:
     """Part of a repository over one engine; safe to use from several threads."""
@@ -88,6 +90,12 @@ def columns_of(row: Any, *leave_out: str, **others: Any) -> dict[str, Any]:
     if columns.get("created_at", "") is None:
         columns["created_at"] = now()
     return {**columns, **others}
+
+
+def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The values in parts that one statement can take."""
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
 
 
 def now() -> datetime:

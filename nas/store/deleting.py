@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, union
 
 from nas.errors import InvalidRequestError
-from nas.store.connected import shared_now
+from nas.store.connected import chunks, shared_now
 from nas.store.fronts import mend_fronts
-from nas.store.garbage import bytes_of, chunks, discard, start_weights, sweep
+from nas.store.garbage import bytes_of, discard, start_weights, sweep
 from nas.store.repository import Store
 from nas.store.rows import ArtifactRow, JobRow, JobState
 from nas.store.schema import (

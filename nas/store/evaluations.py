@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import Insert
 
 from nas.errors import InvalidRequestError
-from nas.store.connected import Connected, columns_of, insert_new, now, upsert
+from nas.store.connected import Connected, chunks, columns_of, insert_new, now, upsert
 from nas.store.fronts import keep_fronts
 from nas.store.rows import ArchitectureRow, EvaluationRow
 from nas.store.schema import architectures, artifacts, claims, evaluations
@@ -24,7 +24,6 @@ ACCURACIES = (
     *("val_accuracy", "val_accuracy_se", "val_accuracy_spread"),
     *("test_accuracy", "test_accuracy_se"),
 )
-CHUNK = 500  # of keys in one IN (...): PostgreSQL and SQLite both bound the parameters
 
 
 class Evaluations(Connected):
@@ -38,11 +37,7 @@ class Evaluations(Connected):
         """Those of the keys that are there."""
         wanted = list(dict.fromkeys(keys))
         with self._read() as connection:
-            return {
-                row.key: row
-                for start in range(0, len(wanted), CHUNK)
-                for row in _select(connection, wanted[start : start + CHUNK])
-            }
+            return {row.key: row for some in chunks(wanted) for row in _select(connection, some)}
 
     def save_evaluation(
         self, evaluation: EvaluationRow, architecture: ArchitectureRow | None = None

@@ -30,7 +30,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from nas.store.connected import upsert
+from nas.store.asking import Axis
+from nas.store.connected import chunks, upsert
 from nas.store.dominance import front_of
 from nas.store.questions import GROUP_PARTS
 from nas.store.schema import COSTS, comparables, evaluations, fronts
@@ -38,7 +39,6 @@ from nas.store.schema import COSTS, comparables, evaluations, fronts
 PAIRS = tuple((x, y) for x in COSTS for y in ("val_accuracy", "test_accuracy"))
 """Metrics of the usual fronts: what is minimised, what is maximised."""
 COLUMNS = ("comparable", "x", "y", "x_value", "y_value", "evaluation")
-CHUNK = 500
 
 
 def keep_fronts(connection: Connection, keys: Sequence[str], groups: Iterable[str]) -> None:
@@ -50,9 +50,8 @@ def keep_fronts(connection: Connection, keys: Sequence[str], groups: Iterable[st
     ids = sorted(set(groups))
     there = connection.execute(_THERE, {"_ids": ids}).all()
     if len(there) < len(ids):
-        for start in range(0, len(keys), CHUNK):
-            some = {"_keys": list(keys[start : start + CHUNK])}
-            connection.execute(_new_groups(connection.dialect.name), some)
+        for some in chunks(keys):
+            connection.execute(_new_groups(connection.dialect.name), {"_keys": list(some)})
     damaged = [row.id for row in there if row.damaged]
     if damaged:
         mend_fronts(connection, damaged)
@@ -60,10 +59,10 @@ def keep_fronts(connection: Connection, keys: Sequence[str], groups: Iterable[st
         return
     if connection.dialect.name != "sqlite":  # which has one writer at a time
         connection.execute(_SHARE, {"_ids": ids})
-    for start in range(0, len(keys), CHUNK):
-        some = {"_keys": list(keys[start : start + CHUNK])}
-        if connection.execute(_ADD, some).rowcount:
-            connection.execute(_REMOVE, some)
+    for some in chunks(keys):
+        written = {"_keys": list(some)}
+        if connection.execute(_ADD, written).rowcount:
+            connection.execute(_REMOVE, written)
 
 
 def mend_fronts(connection: Connection, groups: Iterable[str] | None = None) -> None:
@@ -79,6 +78,14 @@ def mend_fronts(connection: Connection, groups: Iterable[str] | None = None) -> 
             connection.execute(_add_front(x, y), {"_group": group})
 
 
+def usual_pair(axes: Sequence[Axis]) -> tuple[str, str] | None:
+    """Cost and accuracy of the usual front that two axes, in either order, ask for; if one."""
+    cost, accuracy = sorted(axes, key=lambda axis: axis.maximize)
+    pair = (cost.column or "", accuracy.column or "")
+    is_natural = accuracy.maximize and not cost.maximize
+    return pair if is_natural and pair in PAIRS else None
+
+
 def usual_points(group: str, x: str, y: str) -> CTE:
     """Points among which a usual front is, turned so that less is better on both axes."""
     columns = (
@@ -87,16 +94,17 @@ def usual_points(group: str, x: str, y: str) -> CTE:
         fronts.c.x_value.label("x"),
         (-fronts.c.y_value).label("y"),
     )
-    return select(*columns).where(*_here(group, x, y)).cte("members")
+    return select(*columns).where(*members_of(group, x, y)).cte("members")
 
 
 def is_damaged(connection: Connection, group: str, x: str, y: str) -> bool:
     """Whether a usual front lost a member that was deleted."""
-    lost = select(literal(1)).where(*_here(group, x, y), fronts.c.evaluation.is_(None))
+    lost = select(literal(1)).where(*members_of(group, x, y), fronts.c.evaluation.is_(None))
     return connection.execute(lost.limit(1)).first() is not None
 
 
-def _here(group: str, x: str, y: str) -> tuple[Any, ...]:
+def members_of(group: str, x: str, y: str) -> tuple[Any, ...]:
+    """The conditions on the rows of one usual front."""
     return fronts.c.comparable == group, fronts.c.x == x, fronts.c.y == y
 
 

@@ -7,15 +7,14 @@ next `gc`, and nobody can take up weights that are about to go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from nas.data.artifacts import names_in, remove
-from nas.store.connected import shared_now
+from nas.store.connected import chunks, shared_now
 from nas.store.evaluations import WEIGHTS
 from nas.store.repository import Store
 from nas.store.rows import ENDED_JOB_STATES, ArtifactRow, JobState
@@ -31,7 +30,6 @@ from nas.store.schema import (
     trials,
 )
 
-CHUNK = 1_000
 GARBAGE = "garbage"
 _UNUSED = {"kind": GARBAGE, "architecture": None, "evaluation": None, "parent": None}
 CHECKPOINTS = "checkpoints"
@@ -120,12 +118,6 @@ def start_weights(connection: Connection) -> set[str]:
         found = [*found, *(spec.get(name) for name in ("recipe", "final_recipe"))]
     starts = [recipe.get("initial_weights") for recipe in found if isinstance(recipe, dict)]
     return {sha256 for sha256 in starts if sha256}
-
-
-def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The values in parts that a statement can take."""
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
 
 
 def _unneeded_checkpoints(connection: Connection, names: Sequence[str]) -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,17 +19,17 @@ from sqlalchemy import (
     union_all,
 )
 
+from nas.cursor import read_cursor, write_cursor
 from nas.errors import InvalidRequestError
 from nas.store.asking import Asked, Axis, ask
-from nas.store.connected import Connected
+from nas.store.connected import Connected, chunks
 from nas.store.dominance import front_of, tied_with, walked_points
-from nas.store.fronts import PAIRS, is_damaged, usual_points
+from nas.store.fronts import is_damaged, usual_pair, usual_points
 from nas.store.questions import GROUP_PARTS, Comparable, Filter, ModelRow, Page
 from nas.store.schema import COSTS, comparables, evaluations, trials
 
 EVERYTHING = Filter()
 USUAL = ("macs", "val_accuracy")
-CHUNK = 500
 
 
 class Models(Connected):
@@ -100,12 +98,9 @@ class Models(Connected):
         """
         with self._read() as connection:
             asked = ask(connection, where, metrics)
-            axes = [asked.axis(m, maximize[i] if maximize else None) for i, m in enumerate(metrics)]
-            refused = self.why_not_comparable(connection, asked, axes)
-            rows = [] if refused else front_rows(connection, asked, axes, ties)
-        if refused:
-            raise InvalidRequestError(refused)
-        return rows
+            axes = asked.axes(metrics, maximize)
+            self.check_comparable(connection, asked, axes)
+            return front_rows(connection, asked, axes, ties)
 
     def models(
         self,
@@ -148,28 +143,26 @@ class Models(Connected):
             keys = {key: False for key, _ in places[:limit]}
             rows = tuple(rows_of(connection, where, keys))
         more = len(places) > limit
-        last = _cursor(order_by, axis.maximize, places[limit - 1]) if more else None
+        last = write_cursor(order_by, axis.maximize, *places[limit - 1]) if more else None
         return Page(rows=rows, after=last)
 
-    def why_not_comparable(
-        self, connection: Connection, asked: Asked, axes: Sequence[Axis]
-    ) -> str | None:
-        """What is wrong with comparing what is asked about; None if nothing is."""
+    def check_comparable(self, connection: Connection, asked: Asked, axes: Sequence[Axis]) -> None:
+        """Raise `InvalidRequestError` if what is asked about does not compare."""
         if asked.comparable is not None or asked.where.mixed is True:
-            return None
+            return
         present = (axis.value.is_not(None) for axis in axes)
         parts = [evaluations.c[part] for part in GROUP_PARTS]
         some = select(evaluations.c.comparable).where(*asked.conditions(), *present)
         ends = [some.with_only_columns(f(evaluations.c.comparable)) for f in (func.min, func.max)]
         lowest, highest = (connection.execute(end).scalar() for end in ends)
         if lowest == highest:
-            return None
+            return
         query = some.with_only_columns(evaluations.c.comparable, *parts).distinct()
         groups = connection.execute(query.order_by(evaluations.c.comparable)).all()
         differing = [p for p in GROUP_PARTS if len({getattr(row, p) for row in groups}) > 1]
         if set(differing) <= set(asked.where.mixed or ()):
-            return None
-        return (
+            return
+        raise InvalidRequestError(
             f"A front compares one data set, recipe and fidelity, but {len(groups)} kinds of "
             f"evaluations were meant, which differ in {', '.join(differing)}; name a job, or one "
             f"of the kinds {', '.join(group.comparable for group in groups[:5])}."
@@ -187,8 +180,8 @@ def front_rows(
 def rows_of(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:
     """Models by key in the order of the keys, marked as tied or not."""
     keys, rows = list(marks), {}
-    for start in range(0, len(keys), CHUNK):
-        wanted = evaluations.c.key.in_(keys[start : start + CHUNK])
+    for some in chunks(keys):
+        wanted = evaluations.c.key.in_(some)
         query = _model_query(where).where(wanted, evaluations.c.status == "completed")
         for row in connection.execute(query):
             rows[row.evaluation] = ModelRow(tied=marks[row.evaluation], **row._mapping)
@@ -227,11 +220,8 @@ def _front_of_two(
 
 def _candidates(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> CTE:
     """Few points with the front among them, where there is a quick way to them; else all."""
-    costs_first = sorted(axes, key=lambda axis: axis.maximize)
-    pair = (costs_first[0].column or "", costs_first[1].column or "")
-    natural = [axis.maximize for axis in costs_first] == [False, True]
-    group = asked.comparable
-    if group is None or not natural or pair not in PAIRS or asked.starts_from_jobs:
+    pair, group = usual_pair(axes), asked.comparable
+    if group is None or pair is None or asked.starts_from_jobs:
         return points_of(asked, axes)
     if asked.is_usual and not asked.has_bounds and not is_damaged(connection, group, *pair):
         points = usual_points(group, *pair)
@@ -239,7 +229,7 @@ def _candidates(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> C
         points = walked_points(asked.conditions, *pair)
     else:
         return points_of(asked, axes)
-    if costs_first[0] is axes[0]:
+    if axes[1].maximize:
         return points
     turned = (points.c.key, points.c.comparable, points.c.y.label("x"), points.c.x.label("y"))
     return select(*turned).cte("turned")
@@ -299,20 +289,13 @@ def _listed(
     return [(row.key, row.value) for row in rows]
 
 
-def _cursor(order_by: str, maximize: bool, place: Place) -> str:
-    text = json.dumps([order_by, maximize, *place], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
 def _read_cursor(text: str, order_by: str, maximize: bool) -> Place:
     try:
-        padded = text + "=" * (-len(text) % 4)
-        found = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        name, direction, key, value = found
+        name, direction, key, value = read_cursor(text)
         right = (name, direction) == (order_by, maximize) and isinstance(key, str)
         if not right or not (value is None or type(value) in (int, float)):
             raise ValueError
-    except (ValueError, TypeError):
+    except ValueError:
         raise InvalidRequestError(
             f"`after` must be what the page before gave for this order, but got {text!r:.80}; "
             f"leave it out to begin at the first page."

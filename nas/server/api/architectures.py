@@ -22,7 +22,7 @@ from nas.server.api.common import (
     read_place,
     tag_of,
     unchanged,
-    write_cursor,
+    write_place,
 )
 from nas.server.api.facts import SAME, cost_report
 from nas.server.errors import Problem
@@ -71,7 +71,7 @@ def families(
     own = None if job is None else job_named(store, job).id
     found = store.latest_families(own, limit=limit + 1, after=read_place(after))
     last = found[limit - 1] if len(found) > limit else None
-    following = write_cursor(last.created_at, last.id) if last else None
+    following = write_place(last.created_at, last.id) if last else None
     return FamilyPage(rows=tuple(found[:limit]), after=following)
 
 

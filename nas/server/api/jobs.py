@@ -25,7 +25,7 @@ from nas.server.api.common import (
     TheStore,
     job_named,
     read_place,
-    write_cursor,
+    write_place,
 )
 from nas.server.bodies import posted
 from nas.server.errors import Problem
@@ -105,7 +105,7 @@ def jobs(
     found = store.list_jobs(state=state, owner=owner, limit=limit + 1, after=read_place(after))
     last = found[limit - 1] if len(found) > limit else None
     rows = tuple(job_document(store, row) for row in found[:limit])
-    return JobPage(rows=rows, after=write_cursor(last.created_at, last.id) if last else None)
+    return JobPage(rows=rows, after=write_place(last.created_at, last.id) if last else None)
 
 
 @router.get("/jobs/{job}", responses={404: {}})
