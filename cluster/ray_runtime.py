@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +77,11 @@ def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
     return True
 
 
+def make_folder() -> str:
+    """A folder for the sockets and logs of a Ray that is started here; their paths are short."""
+    return tempfile.mkdtemp(prefix="nas-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
+
+
 def is_own_node_alive() -> bool:
     """Whether Ray still has the node that this driver is attached to; True where it can't say.
 
@@ -88,6 +94,12 @@ def is_own_node_alive() -> bool:
         return True
     states = {node["NodeID"]: node["Alive"] for node in nodes}
     return bool(states.get(own, True))
+
+
+def is_started_here(entered: bool, address: str | None) -> bool:
+    """Whether `enter_ray` started a Ray for this process alone, by what it said and was given;
+    such a one has at once what it will ever have."""
+    return entered and not (address or os.environ.get("RAY_ADDRESS"))
 
 
 def _check_answer(address: str) -> None:

@@ -12,7 +12,6 @@ import os
 import queue
 import shutil
 import socket
-import tempfile
 import threading
 import time
 import traceback
@@ -24,7 +23,7 @@ import ray
 from ray import cloudpickle
 
 from cluster.executor import LostAttempt, OnReport, Report, Result, Verdict, Work
-from cluster.ray_runtime import enter_ray, wait_for_slots
+from cluster.ray_runtime import enter_ray, is_started_here, make_folder, wait_for_slots
 
 POLL_S = 0.25
 MOST_FAILURES = 100
@@ -199,15 +198,15 @@ class RayTrainExecutor:
         self._pickled_work = cloudpickle.dumps(work)
         self._on_report = on_report or (lambda key, report: Verdict.CONTINUE)
         self._workers, self._max_deaths = workers, max_worker_deaths
-        self._folder = tempfile.mkdtemp(prefix="nas-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
+        self._folder = make_folder()
         self._entered = False
         try:
             self._entered = enter_ray(address, self._folder, workers * cpus_per_worker)
             gpus = _share_of_gpus(workers) if gpus_per_worker is None else gpus_per_worker
             self._needs = {"CPU": cpus_per_worker} | ({"GPU": gpus} if gpus else {})
             all_needs = {name: workers * amount for name, amount in self._needs.items()}
-            is_own = self._entered and not (address or os.environ.get("RAY_ADDRESS"))
-            wait_for_slots(all_needs, 0.0 if is_own else wait_s, on_wait)
+            own = is_started_here(self._entered, address)
+            wait_for_slots(all_needs, 0.0 if own else wait_s, on_wait)
         except BaseException:
             self._leave()
             raise

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import shutil
-import tempfile
 import threading
 import time
 import traceback
@@ -28,7 +26,13 @@ from ray.tune.search import Searcher
 from cluster.desk import ClosingError, Desk
 from cluster.errors import ClusterError
 from cluster.executor import OnReport, Report, Result, Verdict, Work
-from cluster.ray_runtime import enter_ray, is_own_node_alive, wait_for_slots
+from cluster.ray_runtime import (
+    enter_ray,
+    is_own_node_alive,
+    is_started_here,
+    make_folder,
+    wait_for_slots,
+)
 
 LOOK_S = 10.0
 """How often the driver looks whether Ray still takes it for alive."""
@@ -81,12 +85,12 @@ class RayTuneExecutor:
         needs = {"CPU": cpus_per_task, "GPU": gpus_per_task, "memory": memory_bytes or 0}
         needs = {name: amount for name, amount in needs.items() if amount}
         # The paths of Ray's sockets begin here and may hold 107 characters: not in TMPDIR.
-        self._folder = tempfile.mkdtemp(prefix="nas-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
+        self._folder = make_folder()
         self._entered = False
         try:
             self._entered = enter_ray(address, self._folder, (slots or 0) * cpus_per_task)
-            is_own = self._entered and not (address or os.environ.get("RAY_ADDRESS"))
-            found = wait_for_slots(needs, 0.0 if is_own else wait_s, on_wait)
+            own = is_started_here(self._entered, address)
+            found = wait_for_slots(needs, 0.0 if own else wait_s, on_wait)
             self._slots = slots or found
         except BaseException:
             self._leave()

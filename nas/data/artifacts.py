@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from nas.data.remote import is_remote
 from nas.errors import InvalidRequestError, NasError
 
 
@@ -57,7 +58,7 @@ def get_bytes(location: str, name: str, sha256: str) -> bytes:
 def read_bytes(location: str, name: str) -> bytes | None:
     """A file's content, or None where there is none."""
     try:
-        if "://" in location:
+        if is_remote(location):
             import fsspec
 
             with fsspec.open(f"{location.rstrip('/')}/{name}", "rb") as file:
@@ -69,7 +70,7 @@ def read_bytes(location: str, name: str) -> bytes | None:
 
 def write_bytes(location: str, name: str, content: bytes) -> None:
     """Write a file whole, in place of an older one."""
-    if "://" in location:
+    if is_remote(location):
         import fsspec
 
         system, path = fsspec.url_to_fs(f"{location.rstrip('/')}/{name}")
@@ -93,7 +94,7 @@ def write_bytes(location: str, name: str, content: bytes) -> None:
 def size_of(location: str, name: str) -> int | None:
     """Bytes of a file, or None where there is none."""
     try:
-        if "://" in location:
+        if is_remote(location):
             import fsspec
 
             system, path = fsspec.url_to_fs(f"{location.rstrip('/')}/{name}")
@@ -113,7 +114,7 @@ def names_in(location: str, folder: str) -> list[str]:
     (['checkpoints/a.pt'], [])
     """
     try:
-        if "://" in location:
+        if is_remote(location):
             import fsspec
 
             system, path = fsspec.url_to_fs(f"{location.rstrip('/')}/{folder}")
@@ -127,7 +128,7 @@ def names_in(location: str, folder: str) -> list[str]:
 
 def remove(location: str, name: str) -> None:
     """Delete a file, if it is there."""
-    if "://" in location:
+    if is_remote(location):
         import fsspec
 
         system, path = fsspec.url_to_fs(f"{location.rstrip('/')}/{name}")

@@ -151,11 +151,7 @@ def _first_measured(job: JobRow) -> str:
 
 
 def _filter(job: JobRow, bounds: Sequence[Bound]) -> Filter:
-    return Filter(
-        job=job.id,
-        at_most={b.metric: b.limit for b in bounds if b.at_most},
-        at_least={b.metric: b.limit for b in bounds if not b.at_most},
-    )
+    return Filter(job=job.id).within(bounds)
 
 
 def _within(row: ModelRow, bounds: Sequence[Bound]) -> bool:

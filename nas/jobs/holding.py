@@ -6,18 +6,20 @@ import _thread
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from nas.data.remote import is_remote
 from nas.errors import InvalidRequestError, NasError
+from nas.jobs.process import local_state
+from nas.kills import at_kill
 from nas.search.journal import Journal
 from nas.store import JobRow, Store
+from nas.store.jobs import LEASE_S
 
-LEASE_S = 60.0
 HURRY_S = 10.0
 """How long a store that is away is waited for by a driver that is on its way out."""
 CODE_VARIABLE = "NAS_CODE"
@@ -105,21 +107,14 @@ def _renew(store: Store, job: JobRow, driver: str) -> str:
 
 @contextlib.contextmanager
 def polite_kills(store: Store) -> Iterator[None]:
-    """Have SIGTERM end a run as Ctrl-C does, and Ctrl-C too where a shell had it ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Have SIGTERM end a run as Ctrl-C does."""
 
-    def interrupt(*_: object) -> None:
+    def interrupt() -> None:
         hurry(store)
         raise KeyboardInterrupt
 
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with at_kill(interrupt):
         yield
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
 
 
 def hurry(store: Store) -> None:
@@ -134,9 +129,8 @@ def open_journal(store: Store, job: JobRow, driver: str) -> Journal | None:
     if not artifacts:
         return None
     folder = Path(artifacts) / JOURNALS / job.id
-    if "://" in artifacts:
-        state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        folder = Path(state).expanduser() / "nas-scale" / JOURNALS / job.id
+    if is_remote(artifacts):
+        folder = local_state() / JOURNALS / job.id
         where = {"host": socket.gethostname(), "folder": str(folder)}
         store.update_job(job.id, attributes={"journal": where})
     return Journal(folder, driver.replace(":", "-"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nas
+from nas.data.remote import is_remote
 from nas.errors import InvalidRequestError
 from nas.store import JobRow, JobState, Store
 from nas.store.jobs import host_name
@@ -28,34 +29,39 @@ def job_folder(job: JobRow) -> Path:
     """Where a process of this machine leaves what it prints and draws for a job: below the
     artifact location where that is a folder, so that other servers find it."""
     artifacts = str(job.attributes.get("artifacts", ""))
-    if artifacts and "://" not in artifacts:
+    if artifacts and not is_remote(artifacts):
         return Path(artifacts).absolute() / "jobs" / job.id
+    return local_state() / "jobs" / job.id
+
+
+def local_state() -> Path:
+    """Where this machine keeps what belongs beside artifacts that are elsewhere."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "nas-scale" / "jobs" / job.id
+    return Path(state).expanduser() / "nas-scale"
 
 
-def start_process(store: Store, store_url: str, job: JobRow) -> JobRow:
-    """Have a process of its own run the driver of a job, new or taken up again.
-
-    The store's URL goes by the environment, where other users don't read it.
-    """
-    folder = job_folder(job)
-    folder.mkdir(parents=True, exist_ok=True)
-    store.set_job_state(job.id, JobState.WAITING)
+def child_environment(store_url: str) -> dict[str, str]:
+    """For a process of this package over a store, whose URL other users don't read there."""
     # where this package is, in case it is not installed but found by the working folder
     paths = [str(Path(nas.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = {
+    return {
         **os.environ,
         "NAS_STORE": absolute_url(store_url),
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-        "PYTHONUNBUFFERED": "1",
     }
+
+
+def start_process(store: Store, store_url: str, job: JobRow) -> JobRow:
+    """Have a process of its own run the driver of a job, new or taken up again."""
+    folder = job_folder(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    store.set_job_state(job.id, JobState.WAITING)
     command = [sys.executable, "-P", "-m", "nas", "resume", job.id, "-o", str(folder / "results")]
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment,
+            env={**child_environment(store_url), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

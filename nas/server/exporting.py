@@ -17,17 +17,17 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, Response
 
-import nas
 from nas.data.artifacts import get_bytes
+from nas.data.remote import is_remote
 from nas.documents import Export
 from nas.errors import InvalidRequestError, NasError
 from nas.export.formats import get_format
 from nas.jobs.deliver import network_to_export
-from nas.jobs.process import absolute_url
+from nas.jobs.process import child_environment
 from nas.search.records import architecture_row
 from nas.server.errors import Problem
 from nas.server.settings import Settings
-from nas.store import ExportRow, Store
+from nas.store import ArtifactRow, ExportRow, Store
 from nas.store.exports import COMPLETED, RUNNING, WAITING
 
 LEASE_S = 60.0
@@ -88,7 +88,14 @@ def ask_export(
 
 def export_document(store: Store, row: ExportRow) -> Export:
     """An export as it is answered with."""
-    artifact = None if row.artifact is None else store.artifact(row.artifact)
+    return _document(row, _artifact(store, row))
+
+
+def _artifact(store: Store, row: ExportRow) -> ArtifactRow | None:
+    return None if row.artifact is None else store.artifact(row.artifact)
+
+
+def _document(row: ExportRow, artifact: ArtifactRow | None) -> Export:
     suffix = get_format(row.format).suffix
     assert row.created_at is not None
     return Export(
@@ -113,8 +120,8 @@ def export_file(store: Store, row: ExportRow) -> Response:
     Raises:
         Problem: 409 where it is not made yet, 404 where the file is gone.
     """
-    document = export_document(store, row)
-    artifact = None if row.artifact is None else store.artifact(row.artifact)
+    artifact = _artifact(store, row)
+    document = _document(row, artifact)
     if artifact is None or document.filename is None:
         raise Problem(409, f"Export {row.id} is {row.state}; it has no file. {row.message}".strip())
     location = str(store.find_job(row.job).attributes["artifacts"])
@@ -126,7 +133,7 @@ def export_file(store: Store, row: ExportRow) -> Response:
         "content-disposition": f'attachment; filename="{document.filename}"',
     }
     kind = "application/octet-stream"
-    if "://" in location:
+    if is_remote(location):
         try:
             content = get_bytes(location, artifact.name, artifact.sha256)
         except InvalidRequestError as error:
@@ -142,7 +149,7 @@ class Exporter:
     """Makes exports that wait, `limits.exports` at once; `close` ends it."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        self._store, self._url = store, absolute_url(settings.store)
+        self._store, self._url = store, settings.store
         self._woken, self._closed = threading.Event(), threading.Event()
         self._worker = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._at_once = settings.limits.exports
@@ -210,16 +217,10 @@ class Exporter:
 
 
 def start_maker(store_url: str, export_id: str) -> subprocess.Popen[str]:
-    """A process that makes one export; the store's URL goes by the environment."""
-    paths = [str(Path(nas.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "NAS_STORE": store_url,
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-    }
+    """A process that makes one export."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "nas.server.export_one", export_id],
-        env=environment,
+        env=child_environment(store_url),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
 from nas.errors import NasError
+from nas.kills import at_kill
 from nas.server.app import create_app
 from nas.server.settings import Settings
 
@@ -49,18 +48,11 @@ def _polite_end(server: uvicorn.Server) -> Iterator[None]:
     """Who is told to end and does has not failed: uvicorn would end by the signal itself, which
     supervisors tell from an exit status of 0."""
 
-    def end(number: int, frame: object) -> None:
+    def end() -> None:
         server.should_exit = True
 
-    if threading.current_thread() is not threading.main_thread():
+    with at_kill(end):
         yield
-        return
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def make_socket(host: str, port: int) -> socket.socket:

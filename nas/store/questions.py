@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from nas.errors import InvalidRequestError
+from nas.quantity import Bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,19 @@ class Filter:
     at_most: Mapping[str, float] = field(default_factory=dict)
     at_least: Mapping[str, float] = field(default_factory=dict)
     mixed: bool | tuple[str, ...] = False
+
+    def within(self, bounds: Iterable[Bound]) -> Filter:
+        """The same with these bounds, in place of any it has.
+
+        >>> Filter(job="a").within([Bound("macs", 3e6)]).at_most
+        {'macs': 3000000.0}
+        """
+        bounds = list(bounds)
+        return replace(
+            self,
+            at_most={b.metric: b.limit for b in bounds if b.at_most},
+            at_least={b.metric: b.limit for b in bounds if not b.at_most},
+        )
 
     def __post_init__(self) -> None:
         if isinstance(self.mixed, tuple) and not set(self.mixed) <= set(GROUP_PARTS):

@@ -81,9 +81,8 @@ def make_layout(decisions: Sequence[Decision], costs: int) -> Layout:
     count = len(decisions)
     growth = _growth(decisions, own)
     counting = np.concatenate([counting, growth], axis=1)
-    distance = np.array(
-        [share for *_, share in own] + [0.5] * (len(shared) + growth.shape[1] + costs)
-    )
+    sums = growth.shape[1]  # none or one
+    distance = np.array([share for *_, share in own] + [0.5] * (len(shared) + sums + costs))
     return Layout(
         decision=np.array([j for j, *_ in own]),
         option=np.array([option for _, option, *_ in own], dtype=np.int16),
@@ -94,14 +93,14 @@ def make_layout(decisions: Sequence[Decision], costs: int) -> Layout:
         owner=np.array(
             [j for j, *_ in own]
             + [count + f for f, _ in shared]
-            + [count + len(families)] * growth.shape[1]
-            + [count + len(families) + growth.shape[1] + c for c in range(costs)]
+            + [count + len(families)] * sums
+            + [count + len(families) + sums + c for c in range(costs)]
         ),
         block=np.array(
-            [OWN] * len(own) + [SHARED] * len(shared) + [GROWTH] * growth.shape[1] + [COST] * costs
+            [OWN] * len(own) + [SHARED] * len(shared) + [GROWTH] * sums + [COST] * costs
         ),
         usual_weight=np.array(
-            [1 / count] * count + [0.03] * len(families) + [0.03] * growth.shape[1] + [0.3] * costs
+            [1 / count] * count + [0.03] * (len(families) + sums) + [0.3] * costs
         ),
     )
 
@@ -109,7 +108,7 @@ def make_layout(decisions: Sequence[Decision], costs: int) -> Layout:
 def _own(j: int, decision: Decision) -> list[tuple[int, int, bool, float]]:
     """Decision, option, whether it is a threshold, and weight of a decision's columns."""
     count = len(decision.options)
-    numeric = count > 2 and not any(isinstance(option, str) for option in decision.options)
+    numeric = count > 2 and _is_ordered(decision)
     share = ORDER_SHARE if numeric else 0.0
     columns = [(j, i, False, 0.5 * (1 - share)) for i in range(count)]
     return columns + [(j, i, True, share / (count - 1)) for i in range(1, count) if numeric]
@@ -117,7 +116,7 @@ def _own(j: int, decision: Decision) -> list[tuple[int, int, bool, float]]:
 
 def _growth(decisions: Sequence[Decision], own: Sequence[tuple[int, int, bool, float]]) -> Array:
     """(own columns, 1 or 0): what sums up how far up each numeric decision's options are."""
-    numeric = [not any(isinstance(o, str) for o in d.options) for d in decisions]
+    numeric = [_is_ordered(decision) for decision in decisions]
     if sum(numeric) < 2:
         return np.zeros((len(own), 0))
     column = np.zeros((len(own), 1))
@@ -127,6 +126,11 @@ def _growth(decisions: Sequence[Decision], own: Sequence[tuple[int, int, bool, f
             rank = sorted(options).index(options[option])
             column[row] = rank / max(1, len(options) - 1) / sum(numeric) ** 0.5
     return column
+
+
+def _is_ordered(decision: Decision) -> bool:
+    """Whether its options are numbers, of which some are larger."""
+    return not any(isinstance(option, str) for option in decision.options)
 
 
 def _families(decisions: Sequence[Decision]) -> list[list[int]]:

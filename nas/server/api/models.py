@@ -238,16 +238,13 @@ def _job(store: Store, query: Narrowed) -> JobRow | None:
 
 
 def _filter(query: Narrowed, job: JobRow | None) -> Filter:
-    bounds = _bounds(query)
     return Filter(
         job=None if job is None else job.id,
         origins=ORIGINS[query.of],
         comparable=query.kind,
-        at_most={b.metric: b.limit for b in bounds if b.at_most},
-        at_least={b.metric: b.limit for b in bounds if not b.at_most},
         mixed=tuple(query.mixed) or (query.of == "both"),
         **{name: getattr(query, name) for name in NARROWING},
-    )
+    ).within(_bounds(query))
 
 
 def _bounds(query: Narrowed) -> list[Bound]:

@@ -58,9 +58,7 @@ class Question:
         return Filter(
             job=self.job.id if self.job else None,
             comparable=self.kind.id if self.kind and not self.job else None,
-            at_most={b.metric: b.limit for b in self.bounds.values() if b.at_most},
-            at_least={b.metric: b.limit for b in self.bounds.values() if not b.at_most},
-        )
+        ).within(self.bounds.values())
 
 
 @router.get("/front")
