@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.cost import COST_METRICS as COSTS
 from nas.errors import InvalidRequestError
 from nas.jobs.front import SEARCHED, is_over_table
 from nas.quantity import Bound, parse_bound
 from nas.store import EvaluationRow, FamilyRow, JobRow, Store, TrialRow
 from search_spaces.space import Option, SearchSpace
 
-COSTS = ("macs", "parameters", "activations", "memory_bytes")
 ACCURACIES = ("val_accuracy", "val_accuracy_se", "test_accuracy", "test_accuracy_se")
 
 

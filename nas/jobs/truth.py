@@ -10,6 +10,9 @@ from cluster.ray_jobs import RayJob, RayJobs
 from nas.jobs.process import last_words, process_is_gone
 from nas.store import ENDED_JOB_STATES, JobRow, JobState, Store
 
+LIVE = ("running", "waiting", "pending", "unreachable")
+"""States of a `Truth` in which a job may still change by itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:

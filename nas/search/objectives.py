@@ -73,6 +73,15 @@ def parse_objective(
     )
 
 
+def objective_text(metric: str, maximize: bool) -> str:
+    """An objective in the words that `parse_objective` reads.
+
+    >>> objective_text("latency_ms", maximize=False)
+    'latency_ms: minimize'
+    """
+    return f"{metric}: {'maximize' if maximize else 'minimize'}"
+
+
 def parse_objectives(
     texts: Sequence[str],
     own_metrics: Mapping[str, str] | None = None,

@@ -16,16 +16,17 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.documents import Tried
 from nas.jobs.process import count_processes, start_process
 from nas.jobs.spec import InvalidJobError, JobSpec, job_from_dict, job_from_yaml
 from nas.jobs.start import check_runnable, job_spec, plan_job
 from nas.jobs.submit import Place, check_without_data, put_down_job, resubmit_job, submit_job
 from nas.jobs.table_plan import TablePlan
 from nas.jobs.truth import find_truth
+from nas.search.objectives import objective_text
 from nas.server.errors import Problem
 from nas.server.rules import check_rules
 from nas.server.settings import Settings
@@ -35,22 +36,6 @@ CODE = "submission"
 """The attribute that tells who made a job's row, of several that ask with one key."""
 
 MOST_FILES = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriedJob:
-    """What a job would be.
-
-    Args:
-        data: Its data or table in a few words; None where it was not read, being large.
-        networks: How many the space holds; None over a table.
-        notes: What is worth knowing before it is started.
-    """
-
-    data: str | None
-    networks: float | None
-    objectives: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def read_job(settings: Settings, job: str | Mapping[str, Any]) -> JobSpec:
@@ -86,7 +71,7 @@ def _refused_field(settings: Settings, spec: JobSpec) -> str | None:
     return None
 
 
-def try_job(store: Store, settings: Settings, spec: JobSpec) -> TriedJob:
+def try_job(store: Store, settings: Settings, spec: JobSpec) -> Tried:
     """Check a job as its driver would, where its data is small enough for that; starts nothing.
 
     Raises:
@@ -96,14 +81,12 @@ def try_job(store: Store, settings: Settings, spec: JobSpec) -> TriedJob:
     size = data_bytes(spec)
     if size > settings.limits.read_bytes:
         note = f"Its data, {size / 2**20:,.0f} MiB, is looked at when the job begins."
-        return TriedJob(data=None, networks=None, objectives=spec.search.objectives, notes=(note,))
+        return Tried(data=None, networks=None, objectives=spec.search.objectives, notes=(note,))
     plan = plan_job(spec, settings.artifacts)
     check_runnable(plan, store)
     networks = None if isinstance(plan, TablePlan) else float(plan.space.size)
-    objectives = tuple(
-        f"{o.metric}: {'maximize' if o.maximize else 'minimize'}" for o in plan.objectives
-    )
-    return TriedJob(
+    objectives = tuple(objective_text(o.metric, o.maximize) for o in plan.objectives)
+    return Tried(
         data=plan.describe(), networks=networks, objectives=objectives, notes=tuple(plan.notes)
     )
 
@@ -200,7 +183,6 @@ def _key_of(owner: str, key: str) -> str:
 
 __all__ = [
     "InvalidJobError",
-    "TriedJob",
     "data_bytes",
     "launch_job",
     "read_job",

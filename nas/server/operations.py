@@ -26,6 +26,7 @@ from nas.server.auth import Principal, needs
 from nas.server.errors import problem_response
 from nas.server.watch import Meters, Watch
 from nas.store import Store
+from nas.store.exports import STATES
 
 ASK_AGAIN_S = 1.0
 router = APIRouter(include_in_schema=False)
@@ -116,7 +117,7 @@ class _OfStore(Collector):
         try:
             for state, count in self._store.count_jobs().items():
                 jobs.add_metric((state,), count)
-            for state in ("waiting", "running", "completed", "failed"):
+            for state in STATES:
                 exports.add_metric((state,), self._store.count_exports((state,)))
         except NasError:
             up.add_metric((), 0.0)

@@ -12,7 +12,7 @@ from nas.store.connected import Connected, columns_of, insert_new, shared_now
 from nas.store.rows import ArtifactRow, ExportRow
 from nas.store.schema import artifacts, exports
 
-WAITING, RUNNING, COMPLETED, FAILED = "waiting", "running", "completed", "failed"
+STATES = WAITING, RUNNING, COMPLETED, FAILED = "waiting", "running", "completed", "failed"
 
 
 class Exports(Connected):

@@ -16,6 +16,7 @@ from nas.server.api.common import (
     NetworkName,
     Reader,
     TheStore,
+    family_of_id,
     job_named,
     network_named,
     not_modified,
@@ -25,8 +26,7 @@ from nas.server.api.common import (
     write_place,
 )
 from nas.server.api.facts import SAME, cost_report
-from nas.server.errors import Problem
-from nas.store import EvaluationRow, FamilyRow, Filter, Store
+from nas.store import EvaluationRow, FamilyRow, Filter
 from search_spaces.architecture import Architecture
 
 router = APIRouter(tags=["architectures"])
@@ -80,14 +80,7 @@ def family(
     reader: Reader, store: TheStore, family: Annotated[str, Path(max_length=64)]
 ) -> FamilyRow:
     """A family with its members."""
-    return _family(store, family)
-
-
-def _family(store: Store, family_id: str) -> FamilyRow:
-    found = store.family(family_id)
-    if found is None:
-        raise Problem(404, f"There is no family {family_id!r:.80}.")
-    return found
+    return family_of_id(store, family)
 
 
 def evaluation_document(row: EvaluationRow) -> EvaluationRow:

@@ -16,7 +16,7 @@ from nas.jobs.naming import find_architecture
 from nas.server.auth import Principal, needs
 from nas.server.errors import Problem
 from nas.server.settings import Settings
-from nas.store import JobRow, Store
+from nas.store import FamilyRow, JobRow, Store
 from search_spaces.architecture import Architecture
 
 Reader = Annotated[Principal, Depends(needs("read"))]
@@ -75,6 +75,14 @@ def network_named(store: Store, name: str) -> Architecture:
         return find_architecture(name, store)
     except InvalidRequestError as error:
         raise Problem(404, str(error)) from None
+
+
+def family_of_id(store: Store, family_id: str) -> FamilyRow:
+    """The family of an id, or 404."""
+    found = store.family(family_id)
+    if found is None:
+        raise Problem(404, f"There is no family {family_id!r:.80}.")
+    return found
 
 
 def write_place(time: datetime, name: str) -> str:

@@ -18,14 +18,13 @@ from nas.errors import InvalidRequestError
 from nas.jobs.front import is_over_table
 from nas.jobs.process import read_log
 from nas.jobs.submit import job_logs
-from nas.jobs.truth import find_truth
+from nas.jobs.truth import LIVE, find_truth
 from nas.server.api.common import JobName, Reader, TheSettings, TheStore, job_named
 from nas.server.errors import Problem
 from nas.server.settings import Limits
 from nas.store import Filter, JobRow, Store
 
 router = APIRouter(tags=["jobs"])
-LIVE = ("waiting", "running", "pending", "unreachable")
 LOOK_EVERY_S = 1.0
 PING_S = 15
 EVENTS: dict[int | str, dict[str, Any]] = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -15,6 +13,7 @@ from nas.jobs.start import job_spec
 from nas.jobs.submit import stop_job
 from nas.jobs.summary import summarise
 from nas.jobs.truth import Truth, find_truth
+from nas.search.objectives import objective_text
 from nas.server.api.common import (
     After,
     JobName,
@@ -89,7 +88,7 @@ def submit(
 @router.post("/jobs/validate", openapi_extra=BODY, responses={415: {}})
 def validate(asking: Submitter, store: TheStore, settings: TheSettings, document: Posted) -> Tried:
     """Check a job file as its driver would; starts and stores nothing."""
-    return Tried(**asdict(try_job(store, settings, read_job(settings, document))))
+    return try_job(store, settings, read_job(settings, document))
 
 
 @router.get("/jobs")
@@ -176,7 +175,7 @@ def job_document(store: Store, row: JobRow, truth: Truth | None = None) -> Job:
         state=truth.state,
         message=truth.message,
         trials=store.count_trials(row.id),
-        objectives=tuple(map(_objective, row.objectives)),
+        objectives=tuple(objective_text(o["metric"], o["maximize"]) for o in row.objectives),
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
@@ -191,7 +190,3 @@ def trial_document(row: TrialRow) -> Trial:
 def number(value: float) -> float | None:
     """JSON has no NaN."""
     return value if math.isfinite(value) else None
-
-
-def _objective(objective: Mapping[str, Any]) -> str:
-    return f"{objective['metric']}: {'maximize' if objective['maximize'] else 'minimize'}"

@@ -34,9 +34,9 @@ from nas.store import (
     Store,
     VolumePoint,
 )
+from nas.store.models import USUAL
 
 router = APIRouter(tags=["models"])
-USUAL = ("macs", "val_accuracy")
 _ROWS = TypeAdapter(list[ModelRow])
 ORIGINS: dict[str, tuple[str, ...] | None] = {
     "search": ("search", "known"),

@@ -11,10 +11,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from nas.errors import InvalidRequestError
 from nas.jobs.submit import stop_job
+from nas.server.api.common import job_named
 from nas.server.errors import Problem
 from nas.server.exporting import Exporter, ask_export
 from nas.server.launch import InvalidJobError, launch_job, read_job, relaunch_job, try_job
-from nas.server.pages.jobs import find_job, job_file, store_of
+from nas.server.pages.jobs import job_file, store_of
 from nas.server.pages.models import make_card, model_page
 from nas.server.pages.render import PageRoute, Submitter, page, path_to
 from nas.server.rules import allowed
@@ -41,7 +42,7 @@ scaling: {phi: [0, 1, 2], coefficients: paper}
 @router.get("/new")
 def write_job(request: Request, asking: Submitter, like: str = "") -> Response:
     """A form to write a job in, to begin with as another job was, if one is named."""
-    text = job_file(find_job(store_of(request), like)) if like else EXAMPLE
+    text = job_file(job_named(store_of(request), like)) if like else EXAMPLE
     return _form(request, text, secrets.token_urlsafe(16))
 
 
@@ -82,7 +83,7 @@ def start_job(
 def stop(request: Request, asking: Submitter, name: str) -> Response:
     """End a job politely."""
     store = store_of(request)
-    job = find_job(store, name)
+    job = job_named(store, name)
     stop_job(store, job)
     return RedirectResponse(path_to("jobs", job.id), 303)
 
@@ -91,7 +92,7 @@ def stop(request: Request, asking: Submitter, name: str) -> Response:
 def resume(request: Request, asking: Submitter, name: str) -> Response:
     """Go on with a job that was stopped or lost."""
     store = store_of(request)
-    job = relaunch_job(store, _settings(request), find_job(store, name))
+    job = relaunch_job(store, _settings(request), job_named(store, name))
     return RedirectResponse(path_to("jobs", job.id), 303)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from nas.plots.figure import axis
 from nas.plots.metrics import metric
-from nas.server.errors import Problem
+from nas.server.api.common import family_of_id
 from nas.server.pages import charts
 from nas.server.pages.front import references
 from nas.server.pages.jobs import store_of
@@ -32,9 +32,7 @@ def list_families(request: Request, reader: Reader) -> Response:
 def show_family(request: Request, reader: Reader, family_id: str) -> Response:
     """A family with its scaling curve."""
     store = store_of(request)
-    family = store.family(family_id)
-    if family is None:
-        raise Problem(404, f"There is no family {family_id!r:.80}.")
+    family = family_of_id(store, family_id)
     found = store.evaluations(m.evaluation for m in family.members if m.evaluation)
     rows = [found.get(m.evaluation or "") for m in family.members]
     trained = [row for row in rows if row is not None]

@@ -12,19 +12,20 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from nas.cost import COST_METRICS as COSTS
 from nas.errors import InvalidRequestError
 from nas.jobs.front import front_axes, is_over_table, job_front, value_of
 from nas.plots.metrics import metric
 from nas.quantity import Bound, parse_quantity
+from nas.server.api.common import job_named
 from nas.server.errors import Problem
-from nas.server.pages.jobs import find_job, store_of
+from nas.server.pages.jobs import store_of
 from nas.server.pages.names import Kind, is_imagenet, kinds_of, model_name, model_path
 from nas.server.pages.render import PageRoute, Reader, page, shown
 from nas.store import Filter, JobRow, ModelRow, Store
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-COSTS = ("macs", "parameters", "activations", "memory_bytes")
 USUAL = (*COSTS, "val_accuracy", "test_accuracy", "seconds")
 ACCURACIES = ("val_accuracy", "test_accuracy")
 MOST_ROWS = 200
@@ -129,7 +130,7 @@ def _question(
     color: str,
     scale: str,
 ) -> Question:
-    row = find_job(store, job) if job else None
+    row = job_named(store, job) if job else None
     chosen = None
     if row is None:
         chosen = next((k for k in kinds if k.id == kind), None)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
+from nas.errors import InvalidRequestError
 from nas.jobs.front import SEARCHED, front_axes, is_over_table, job_front, value_of
-from nas.jobs.truth import find_truth
+from nas.jobs.truth import LIVE, find_truth
 from nas.plots.figure import axis
 from nas.plots.metrics import metric
+from nas.server.api.common import job_named
 from nas.server.errors import Problem
 from nas.server.pages import charts
 from nas.server.pages.names import dataset_name, model_name, model_path
@@ -25,7 +27,6 @@ from nas.store import JobRow, ModelRow, Store, TrialRow
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 JOBS, TRIALS = 25, 50
-LIVE = ("running", "waiting", "pending", "unreachable")
 STATES = ("completed", "running", "waiting", "pruned", "infeasible", "failed")
 
 
@@ -70,7 +71,7 @@ class JobView:
     def seconds(self) -> float | None:
         if self.job.started_at is None:
             return None
-        end = self.job.ended_at or (_now() if self.live else self.job.heartbeat_at)
+        end = self.job.ended_at or (datetime.now(UTC) if self.live else self.job.heartbeat_at)
         return (end - self.job.started_at).total_seconds() if end else None
 
 
@@ -84,16 +85,17 @@ def store_of(request: Request) -> Store:
 def list_jobs(request: Request, reader: Reader, after: str = "") -> Response:
     """The jobs, the latest first."""
     store = store_of(request)
-    jobs = store.list_jobs()
-    start = next((i + 1 for i, job in enumerate(jobs) if job.id == after), 0) if after else 0
-    views = [view_of(store, job) for job in jobs[start : start + JOBS]]
-    more = len(jobs) > start + JOBS
+    last = _last_before(store, after)
+    place = None if last is None else (last.created_at, last.id)
+    jobs = store.list_jobs(limit=JOBS + 1, after=place)
+    views = [view_of(store, job) for job in jobs[:JOBS]]
+    more = len(jobs) > JOBS
     return page(
         request,
         "jobs.html",
         jobs=views,
         next_page=path_to("", after=views[-1].job.id) if more else "",
-        first=not start,
+        first=last is None,
         live=any(view.live for view in views),
     )
 
@@ -102,7 +104,7 @@ def list_jobs(request: Request, reader: Reader, after: str = "") -> Response:
 def show_job(request: Request, reader: Reader, name: str) -> Response:
     """One job: how it stands, its front, its families, what it was asked."""
     store = store_of(request)
-    job = find_job(store, name)
+    job = job_named(store, name)
     view = view_of(store, job)
     families = store.families(job.id)
     return page(
@@ -122,7 +124,7 @@ def show_job(request: Request, reader: Reader, name: str) -> Response:
 def progress(request: Request, reader: Reader, name: str) -> Response:
     """The hypervolume of the front over time, by itself: it is read after the page is there."""
     store = store_of(request)
-    job = find_job(store, name)
+    job = job_named(store, name)
     return page(request, "progress.html", view=view_of(store, job), chart=_volumes(store, job))
 
 
@@ -136,7 +138,7 @@ def list_trials(
 ) -> Response:
     """Trials by their numbers."""
     store = store_of(request)
-    job = find_job(store, name)
+    job = job_named(store, name)
     most = None if state else TRIALS + 1
     rows = [t for t in store.trials(job.id, after=after, limit=most) if state in ("", t.state)]
     shown = rows[:TRIALS]
@@ -160,7 +162,7 @@ def show_trial(
 ) -> Response:
     """One trial: what was chosen, and what came of it."""
     store = store_of(request)
-    job = find_job(store, name)
+    job = job_named(store, name)
     found = store.trials(job.id, after=number - 1, limit=1)
     trial = next((t for t in found if t.number == number), None)
     if trial is None:
@@ -178,14 +180,13 @@ def show_trial(
     )
 
 
-def find_job(store: Store, name: str) -> JobRow:
-    """The job of that id, name or beginning of an id; 404 if there is none."""
-    from nas.errors import InvalidRequestError
-
+def _last_before(store: Store, job_id: str) -> JobRow | None:
+    """The last job of the page before, if it is still there."""
     try:
-        return store.find_job(name)
-    except InvalidRequestError as error:
-        raise Problem(404, str(error)) from None
+        found = store.find_job(job_id) if job_id else None
+    except InvalidRequestError:
+        return None
+    return found if found is not None and found.id == job_id else None
 
 
 def view_of(store: Store, job: JobRow) -> JobView:
@@ -321,9 +322,3 @@ def job_file(job: JobRow) -> str:
 
 def _trials_path(job: JobRow, after: int, state: str) -> str:
     return path_to("jobs", job.id, "trials", after=after, state=state)
-
-
-def _now() -> datetime:
-    from datetime import UTC
-
-    return datetime.now(UTC)

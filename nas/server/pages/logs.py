@@ -8,7 +8,8 @@ from starlette.responses import Response
 from nas.errors import InvalidRequestError
 from nas.jobs.process import LOG, job_folder, read_log
 from nas.jobs.submit import job_logs
-from nas.server.pages.jobs import find_job, store_of, view_of
+from nas.server.api.common import job_named
+from nas.server.pages.jobs import store_of, view_of
 from nas.server.pages.render import PageRoute, Reader, page
 from nas.store import JobRow
 
@@ -21,7 +22,7 @@ MOST_BYTES = 65_536
 def show_log(request: Request, reader: Reader, name: str) -> Response:
     """The last of what a job has printed; it goes on while the job does."""
     store = store_of(request)
-    job = find_job(store, name)
+    job = job_named(store, name)
     try:
         text, message = _tail(job), ""
     except InvalidRequestError as error:

@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from nas.cost import COST_METRICS, Costs, count
 from nas.errors import InvalidRequestError
 from nas.jobs.front import is_over_table
-from nas.jobs.naming import find_architecture
 from nas.plots.figure import Axis
+from nas.server.api.common import network_named
 from nas.server.auth import Principal
 from nas.server.errors import Problem
 from nas.server.exporting import export_document
@@ -69,10 +69,7 @@ def make_card(store: Store, name: str) -> Card:
     """The card of a network by fingerprint, published name or JOB/12; 404 if there is none."""
     if name.endswith(".json"):
         raise Problem(404, "A file on the server names no model.")
-    try:
-        architecture = find_architecture(name, store)
-    except InvalidRequestError as error:
-        raise Problem(404, str(error)) from None
+    architecture = network_named(store, name)
     fingerprint = architecture.fingerprint
     rows = store.models(Filter(architecture=fingerprint), "seconds", True, limit=50)
     found = store.evaluations(row.evaluation for row in rows)
