@@ -16,7 +16,7 @@ from nas.scaling import (
     parse_factors,
     parse_target_sets,
 )
-from nas.search.evaluations import Finished
+from nas.search.candidates import Finished
 from nas.search.records import architecture_row
 from nas.store import JobRow, MemberRow, Store
 from nas.studies.comparison import (

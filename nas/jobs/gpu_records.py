@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas.search.evaluations import Finished
+from nas.search.candidates import Finished
 from nas.store import EvaluationRow, MeasurementRow, Store
 from nas.store.rows import DeviceRow
 

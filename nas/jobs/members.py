@@ -20,7 +20,7 @@ from nas.scaling import (
     parse_target_sets,
     read_latency_table,
 )
-from nas.search.evaluations import Candidate, Finished
+from nas.search.candidates import Candidate, Finished
 from nas.store import MemberRow, Store
 from search_spaces.architecture import Architecture
 

@@ -17,9 +17,9 @@ from nas.errors import InvalidRequestError
 from nas.evaluation.contract import EvaluationKey, Evaluator
 from nas.jobs.spec import EvaluatorSpec, JobSpec
 from nas.quantity import Bound, parse_quantity
+from nas.search.candidates import Candidate
 from nas.search.choices import violation_of
 from nas.search.driver import Proposal
-from nas.search.evaluations import Candidate
 from nas.search.objectives import Reward, parse_constraints, parse_objectives
 from nas.search.records import architecture_row
 from nas.search.samplers.contract import ObjectiveSpec, Problem

@@ -10,7 +10,8 @@ from typing import Any
 from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
 from nas.jobs.trial_log import log_study
-from nas.search.evaluations import Evaluations, Finished
+from nas.search.candidates import Finished
+from nas.search.evaluations import Evaluations
 from nas.search.progress import Snapshot
 from nas.search.records import architecture_row
 from nas.store import JobRow, Store

@@ -15,9 +15,9 @@ from nas.evaluation.table import TableEvaluator
 from nas.evaluation.table_file import Cells, Table, make_table, read_cells
 from nas.jobs.spec import JobSpec
 from nas.quantity import Bound, format_quantity
+from nas.search.candidates import Candidate
 from nas.search.choices import choices_digest, read_decisions, violation_of
 from nas.search.driver import Proposal
-from nas.search.evaluations import Candidate
 from nas.search.objectives import parse_constraints, parse_objectives
 from nas.search.samplers.contract import ObjectiveSpec, Problem
 from search_spaces.space import Choices, Decision, SearchSpace

@@ -10,7 +10,8 @@ from nas.jobs.run import driving
 from nas.jobs.spec import JobSpec
 from nas.jobs.start import start_job
 from nas.jobs.trial_log import log_study
-from nas.search.evaluations import Finished, evaluate_all
+from nas.search.candidates import Finished
+from nas.search.evaluations import evaluate_all
 from nas.search.progress import Snapshot
 from nas.search.records import architecture_row
 from nas.store import EvaluationRow, Store

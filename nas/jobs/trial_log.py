@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nas.jobs.gpu_records import measured_on_gpu
+from nas.search.candidates import Finished
 from nas.search.driver import Proposal
-from nas.search.evaluations import Finished
 from nas.search.samplers.contract import TrialRecord
 from nas.store import ArchitectureRow, AttemptRow, NewTrial, Store, TrialEnd
 

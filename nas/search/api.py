@@ -18,6 +18,7 @@ from nas.evaluation.contract import EvaluationKey, Outcome
 from nas.evaluation.python import FunctionEvaluator
 from nas.pareto import non_dominated
 from nas.quantity import Bound, parse_bound
+from nas.search.candidates import Candidate, Finished
 from nas.search.choices import (
     CostFunction,
     ManyCosts,
@@ -27,7 +28,7 @@ from nas.search.choices import (
     violation_of,
 )
 from nas.search.driver import Proposal, SearchSettings, drive
-from nas.search.evaluations import Candidate, Evaluations, Finished
+from nas.search.evaluations import Evaluations
 from nas.search.memory import MemoryStore
 from nas.search.records import metrics_of
 from nas.search.samplers import make_sampler

@@ -11,7 +11,8 @@ from cluster.executor import Report, Verdict
 from nas.errors import NasError
 from nas.evaluation.contract import Status
 from nas.quantity import Bound
-from nas.search.evaluations import Candidate, Evaluations, Finished
+from nas.search.candidates import Candidate, Finished
+from nas.search.evaluations import Evaluations
 from nas.search.objectives import Reward, objective_values
 from nas.search.progress import SearchProgress, Snapshot
 from nas.search.records import metrics_of

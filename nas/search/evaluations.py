@@ -17,8 +17,7 @@ from typing import Any
 from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
 from nas.evaluation import outbox, work
 from nas.evaluation.contract import Outcome, Request, Status
-from nas.search.candidates import Candidate as Candidate
-from nas.search.candidates import Finished as Finished
+from nas.search.candidates import Candidate, Finished
 from nas.search.journal import Entry, Journal
 from nas.search.leases import LEASE_S, EvaluationStore, LeaseKeeper
 from nas.search.records import evaluation_row

@@ -13,7 +13,7 @@ from nas.store import ArchitectureRow, EvaluationRow, TrialRow
 from search_spaces.architecture import Architecture
 
 if TYPE_CHECKING:
-    from nas.search.evaluations import Candidate
+    from nas.search.candidates import Candidate
 
 
 def architecture_row(architecture: Architecture, costs: Costs | None = None) -> ArchitectureRow:

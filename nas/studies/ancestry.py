@@ -13,7 +13,7 @@ from nas.errors import NasError
 from nas.pareto import hypervolume
 from nas.quantity import Bound
 from nas.scaling import Member, Rule, solve
-from nas.search.evaluations import Finished
+from nas.search.candidates import Finished
 from nas.search.objectives import Reward
 from nas.studies.baseline import FrontMember
 

@@ -24,7 +24,7 @@ from nas.scaling import (
     grid_under_cost,
     scale,
 )
-from nas.search.evaluations import Finished
+from nas.search.candidates import Finished
 from search_spaces.architecture import Architecture
 
 NOMINAL = "nominal"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nas.scaling import Member
-from nas.search.evaluations import Candidate, Evaluations, Finished, evaluate_all
+from nas.search.candidates import Candidate, Finished
+from nas.search.evaluations import Evaluations, evaluate_all
 
 
 def train_members(

@@ -240,7 +240,8 @@ def test_no_file_holds_a_secret_a_registry_or_a_path_of_somebodys_machine() -> N
         assert not re.search(r"image:\s*\S+\.\S+/", text), path
         assert not re.search(r"(?i)(password|token|secret)\"?\s*[:=]\s*[\"']?[\w+/-]{12,}$", text)
         assert not re.search(r"://[^/\s:]+:[^@\s]+@", text), path
-        assert "/work/" not in text
+        assert not re.search("/(?:work|Users)/", text), path
+        assert str(ROOT) not in text, path
 
 
 def test_the_image_is_made_of_files_that_are_there_and_runs_as_nobody_special() -> None:

@@ -21,7 +21,8 @@ from nas.evaluation import on_gpu, training
 from nas.evaluation.contract import EvaluationKey, Outcome, Request, Status
 from nas.evaluation.training import TrainingEvaluator
 from nas.jobs.gpu_records import measured_on_gpu
-from nas.search.evaluations import Candidate, Evaluations, Finished, evaluate_all
+from nas.search.candidates import Candidate, Finished
+from nas.search.evaluations import Evaluations, evaluate_all
 from nas.store import Store
 from nas.training.errors import OutOfMemory
 from nas.training.recipe import Recipe

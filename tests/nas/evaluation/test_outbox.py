@@ -13,7 +13,8 @@ import pytest
 from cluster.executor import InlineExecutor, Report
 from nas.evaluation import outbox
 from nas.evaluation.contract import EvaluationKey, Outcome, Request, Status
-from nas.search.evaluations import Candidate, Evaluations, evaluate_all
+from nas.search.candidates import Candidate
+from nas.search.evaluations import Evaluations, evaluate_all
 from nas.store import Store
 
 computed: list[str] = []

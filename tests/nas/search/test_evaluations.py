@@ -10,7 +10,8 @@ import pytest
 
 from cluster.executor import InlineExecutor, Report
 from nas.evaluation.contract import EvaluationKey, Outcome, Request, Status
-from nas.search.evaluations import Candidate, Evaluations, Finished, evaluate_all
+from nas.search.candidates import Candidate, Finished
+from nas.search.evaluations import Evaluations, evaluate_all
 from nas.store import Store
 
 computed: list[str] = []

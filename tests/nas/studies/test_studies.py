@@ -10,7 +10,7 @@ from nas.errors import InvalidRequestError, NasError
 from nas.evaluation.contract import Status
 from nas.jobs.plan import costs_by_name
 from nas.scaling import PAPER, get_rule, parse_target_sets
-from nas.search.evaluations import Finished
+from nas.search.candidates import Finished
 from nas.search.objectives import Reward
 from nas.store import EvaluationRow
 from nas.studies.ancestry import make_lineages, rank_lineages

@@ -250,3 +250,20 @@ def test_who_has_no_token_is_asked_for_one(tmp_path: Path) -> None:
         assert client.post("/new", data={"job": "name: a"}).status_code == 403
         client.post("/logout")
         assert client.get("/").status_code == 303
+
+
+def test_the_list_of_jobs_is_paged_with_each_job_once_the_latest_first(tmp_path: Path) -> None:
+    settings = Settings(store=f"sqlite:///{tmp_path}/nas.db", artifacts=str(tmp_path))
+    with Store.open(settings.store) as store:
+        made = [store.create_job(f"job{n}", {}, {}).id for n in range(53)]
+    seen: list[str] = []
+    with served(settings) as url, httpx2.Client(base_url=url, timeout=30) as client:
+        path, sizes = "/", []
+        while path:
+            text = client.get(path).text
+            found = re.findall(r'<th scope="row"><a href="/jobs/([0-9a-f]+)"', text)
+            seen, sizes = seen + found, [*sizes, len(found)]
+            following = [h for h in Tags(text).values("a", "href") if h.startswith("/?after=")]
+            path = following[0] if following else ""
+    assert sizes == [25, 25, 3]
+    assert seen == made[::-1]
