@@ -85,6 +85,7 @@ class Ledger:
                 worker=", ".join(worker for _, worker in sorted(self._workers.items())),
                 fidelity=self._last.fidelity if self._last else 0.0,
                 seconds=time.monotonic() - self._started,
+                details=self._last.details if self._last else {},
             )
         )
         self._error = ""
@@ -204,9 +205,10 @@ class RayTrainExecutor:
             self._entered = enter_ray(address, self._folder, workers * cpus_per_worker)
             gpus = _share_of_gpus(workers) if gpus_per_worker is None else gpus_per_worker
             self._needs = {"CPU": cpus_per_worker} | ({"GPU": gpus} if gpus else {})
-            all_needs = {name: workers * amount for name, amount in self._needs.items()}
+            self.needs = {name: workers * amount for name, amount in self._needs.items()}
+            """What all workers hold together."""
             own = is_started_here(self._entered, address)
-            wait_for_slots(all_needs, 0.0 if own else wait_s, on_wait)
+            wait_for_slots(self.needs, 0.0 if own else wait_s, on_wait)
         except BaseException:
             self._leave()
             raise

@@ -27,7 +27,8 @@ from nas.search.progress import counts_for_budget
 from nas.search.records import trial_records
 from nas.search.samplers import make_sampler, sampler_remark
 from nas.search.samplers.contract import Problem, TrialState
-from nas.search.spending import BudgetSpent, Reserved
+from nas.search.spending import BudgetSpent, Reserved, Spending
+from nas.search.workshop import MakeExecutor
 from nas.store import JobRow, JobState, Store
 from nas.store.engine import StoreError
 from nas.store.patience import patient
@@ -85,7 +86,6 @@ def driving(
     with held(store, job, driver) as hold, polite_kills(store):
         try:
             note_lost_driver(store, job.id)
-            maker = _executor_maker(execution, partial(_say_waiting, store, job))
             journal = open_journal(store, job, driver)
             artifacts = job.attributes.get("artifacts") if execution.executor == "ray" else None
             with (
@@ -93,7 +93,7 @@ def driving(
                 contextlib.closing(
                     Evaluations(
                         store,
-                        maker,
+                        _executor_maker(execution, partial(_say_waiting, store, job), spending),
                         owner=job.id,
                         job=job.id,
                         journal=journal,
@@ -171,7 +171,7 @@ def _trials_allowed(store: Store, job: JobRow, plan: JobPlan) -> int:
 
 
 def reserved_by(execution: ExecutionSpec) -> Reserved:
-    """What a trial holds while it runs."""
+    """What a trial holds while it runs; of several workers together their executor says more."""
     return Reserved(cpus=execution.cpus_per_trial, gpus=execution.gpus_per_trial)
 
 
@@ -205,8 +205,8 @@ def _say_waiting(store: Store, job: JobRow, text: str) -> None:
 
 
 def _executor_maker(
-    spec: ExecutionSpec, on_wait: Callable[[str], None]
-) -> Callable[[Work, OnReport], Executor]:
+    spec: ExecutionSpec, on_wait: Callable[[str], None], spending: Spending
+) -> MakeExecutor:
     def make(work: Work, on_report: OnReport) -> Executor:
         if spec.executor == "inline":
             return InlineExecutor(work, on_report)
@@ -216,8 +216,10 @@ def _executor_maker(
             waited.append(text)
             on_wait(text)
 
-        start = _start_group if spec.workers_together > 1 else _start_workers
-        executor = start(spec, work, on_report, say)
+        if spec.workers_together > 1:
+            executor, spending.reserved = _start_group(spec, work, on_report, say)
+        else:
+            executor = _start_workers(spec, work, on_report, say)
         if waited:
             on_wait("")
         return executor
@@ -245,12 +247,12 @@ def _start_workers(
 
 def _start_group(
     spec: ExecutionSpec, work: Work, on_report: OnReport, on_wait: Callable[[str], None]
-) -> Executor:
+) -> tuple[Executor, Reserved]:
     from cluster.ray_train import RayTrainExecutor
     from nas.evaluation.training import work_together
 
     gpus = {"auto": spec.gpus_per_trial or None, "cpu": 0.0, "cuda": spec.gpus_per_trial or 1.0}
-    return RayTrainExecutor(
+    executor = RayTrainExecutor(
         partial(work_together, work),
         on_report,
         workers=spec.workers_together,
@@ -259,3 +261,4 @@ def _start_group(
         wait_s=spec.wait_for_resources_s,
         on_wait=on_wait,
     )
+    return executor, Reserved(cpus=executor.needs["CPU"], gpus=executor.needs.get("GPU", 0.0))

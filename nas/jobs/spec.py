@@ -92,6 +92,18 @@ class SearchSpec(_Part):
     )
     seed: int = Field(0, ge=0, le=2**31)
 
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _with_directions(cls, value: Any) -> Any:
+        """YAML reads `[top5: maximize, macs]` as a list with a mapping in it."""
+        if not isinstance(value, Mapping | list):
+            return value
+        texts: list[Any] = []
+        for entry in [value] if isinstance(value, Mapping) else value:
+            pairs = entry.items() if isinstance(entry, Mapping) else ()
+            texts += [f"{metric}: {direction}" for metric, direction in pairs] or [entry]
+        return texts
+
     @field_validator("early_stopping", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
@@ -332,6 +344,7 @@ def _one_sentence(error: ValidationError, place: str) -> str:
         return f"`{place}` is not a known field{_known_beside(first['loc'])}."
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     message = message[0].lower() + message[1:]
+    message = message.replace("a valid tuple", "a list").replace("a valid dictionary", "a mapping")
     return f"`{place}`: {message}, but got {first['input']!r:.80}."
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nas.errors import InvalidRequestError
 from nas.jobs.spec import JobSpec, job_from_dict, job_from_yaml, load_job
+from nas.search.objectives import parse_objective
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -75,6 +76,7 @@ def test_every_example_is_a_job(path: Path) -> None:
         ({"name": "../x"}, ["name", "../x"]),
         ({"evaluator": "os.system('x'):run"}, ["evaluator.function"]),
         ({"export": ["tflite"]}, ["export", "onnx", "tflite"]),
+        ({"search": {"constraints": {"macs": 1}}}, ["search.constraints", "list"]),
         ([], ["mapping"]),
     ],
 )
@@ -119,3 +121,19 @@ def test_paths_are_relative_to_the_job_file(tmp_path: Path) -> None:
     spec = load_job(tmp_path / "job.yaml")
     assert spec.data.source == str(tmp_path / "images/mine.npz")
     assert spec.space == str(tmp_path / "my.yaml")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ["top5: maximize", "macs"],
+        [{"top5": "maximize"}, "macs"],
+        {"top5": "maximize", "macs": "minimize"},
+    ],
+)
+def test_objectives_may_be_texts_or_yaml_mappings(written: Any) -> None:
+    texts = job_from_dict({"name": "a", "search": {"objectives": written}}).search.objectives
+    assert [parse_objective(t, {"top5": "maximize"}) for t in texts] == [
+        parse_objective("top5: maximize"),
+        parse_objective("macs"),
+    ]
