@@ -63,7 +63,7 @@ class EarlyStoppingSpec(_Part):
     """Successive halving on the non-dominated rank: at each rung the best share goes on."""
 
     first: float = Field(1.0, gt=0.0, description="epochs at the first rung")
-    eta: float = Field(2.0, gt=1.0, le=100.0, description="one in so many goes on, so much longer")
+    eta: float = Field(3.0, gt=1.0, le=100.0, description="one in so many goes on, so much longer")
     least: int = Field(4, ge=1, description="trials on a rung before any is stopped there")
     full: float | None = Field(
         None, gt=0.0, description="epochs of a whole evaluation; default: the recipe's"

@@ -18,7 +18,6 @@ from nas.jobs.front import is_over_table
 from nas.plots.figure import Axis
 from nas.server.api.common import network_named
 from nas.server.auth import Principal
-from nas.server.errors import Problem
 from nas.server.exporting import export_document
 from nas.server.pages import charts
 from nas.server.pages.drawing import Part, bar, draw, parts_of
@@ -67,8 +66,6 @@ class Card:
 
 def make_card(store: Store, name: str) -> Card:
     """The card of a network by fingerprint, published name or JOB/12; 404 if there is none."""
-    if name.endswith(".json"):
-        raise Problem(404, "A file on the server names no model.")
     architecture = network_named(store, name)
     fingerprint = architecture.fingerprint
     rows = store.models(Filter(architecture=fingerprint), "seconds", True, limit=50)

@@ -154,7 +154,7 @@ def test_a_constraint_narrows_the_front(client: httpx2.Client) -> None:
         ("/jobs/nosuchjob", 404, "nosuchjob"),
         ("/jobs/imagenet-look/trials/99", 404, "no trial 99"),
         ("/models/ffffffff", 404, "no network"),
-        ("/models/x.json", 404, "names no model"),
+        ("/models/x.json", 404, "named by a published name"),
         ("/families/zz", 404, "no family"),
         ("/front?x=speed", 422, "speed"),
         ("/front?x=macs&y=macs", 422, "must differ"),
