@@ -23,7 +23,7 @@ import ray
 from ray import cloudpickle
 
 from cluster.executor import LostAttempt, OnReport, Report, Result, Verdict, Work
-from cluster.ray_runtime import enter_ray, is_started_here, make_folder, wait_for_slots
+from cluster.ray_runtime import enter_ray, gpu_each, is_started_here, make_folder, wait_for_slots
 
 POLL_S = 0.25
 MOST_FAILURES = 100
@@ -203,7 +203,7 @@ class RayTrainExecutor:
         self._entered = False
         try:
             self._entered = enter_ray(address, self._folder, workers * cpus_per_worker)
-            gpus = _share_of_gpus(workers) if gpus_per_worker is None else gpus_per_worker
+            gpus = gpu_each(workers) if gpus_per_worker is None else gpus_per_worker
             self._needs = {"CPU": cpus_per_worker} | ({"GPU": gpus} if gpus else {})
             self.needs = {name: workers * amount for name, amount in self._needs.items()}
             """What all workers hold together."""
@@ -329,8 +329,3 @@ class RayTrainExecutor:
         except Exception:
             if ray.is_initialized():
                 ledger.finish.remote(None, traceback.format_exc())
-
-
-def _share_of_gpus(workers: int) -> float:
-    """A GPU each, or none: gloo and nccl can't be mixed."""
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= workers else 0.0

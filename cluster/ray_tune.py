@@ -28,6 +28,7 @@ from cluster.errors import ClusterError
 from cluster.executor import OnReport, Report, Result, Verdict, Work
 from cluster.ray_runtime import (
     enter_ray,
+    gpu_each,
     is_own_node_alive,
     is_started_here,
     make_folder,
@@ -58,7 +59,8 @@ class RayTuneExecutor:
         on_report: Called in Tune's thread.
         slots: Payloads side by side; by default as many as the resources allow.
         cpus_per_task: CPUs that a payload reserves, and its number of OpenMP threads.
-        gpus_per_task: GPUs, or the share of one, that a payload reserves.
+        gpus_per_task: GPUs, or the share of one, that a payload reserves; None is a whole one
+            where Ray has any.
         memory_bytes: Memory that a payload reserves; nobody enforces it.
         address: HOST:PORT of a Ray head, or `auto`.
         wait_s: How long a Ray that is there may take to have what one payload needs.
@@ -75,20 +77,21 @@ class RayTuneExecutor:
         *,
         slots: int | None = None,
         cpus_per_task: float = 1.0,
-        gpus_per_task: float = 0.0,
+        gpus_per_task: float | None = 0.0,
         memory_bytes: int | None = None,
         max_worker_deaths: int = 3,
         address: str | None = None,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] = print,
     ) -> None:
-        needs = {"CPU": cpus_per_task, "GPU": gpus_per_task, "memory": memory_bytes or 0}
-        needs = {name: amount for name, amount in needs.items() if amount}
         # The paths of Ray's sockets begin here and may hold 107 characters: not in TMPDIR.
         self._folder = make_folder()
         self._entered = False
         try:
             self._entered = enter_ray(address, self._folder, (slots or 0) * cpus_per_task)
+            gpus = gpu_each() if gpus_per_task is None else gpus_per_task
+            needs = {"CPU": cpus_per_task, "GPU": gpus, "memory": memory_bytes or 0}
+            needs = {name: amount for name, amount in needs.items() if amount}
             own = is_started_here(self._entered, address)
             found = wait_for_slots(needs, 0.0 if own else wait_s, on_wait)
             self._slots = slots or found

@@ -7,7 +7,7 @@ import logging
 import platform
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.executor import Report, Work
 from nas.data import DataSpec, ImageData, artifacts, load_data, prepared_folder
@@ -19,6 +19,12 @@ from nas.training.group import current_group
 from nas.training.recipe import Recipe, TrainOn
 from nas.training.train import EpochReport, Trained, choose_device, train
 from search_spaces.architecture import Architecture
+
+if TYPE_CHECKING:
+    from nas.training.rehearsal import Rehearsed
+
+CUDA_CONTEXT_BYTES = 512 * 2**20
+"""What a process takes of a GPU beside torch's own, about; NVML knows it better where it tells."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +71,23 @@ class TrainingEvaluator:
         for request in requests:
             outcomes.append((yield from self._evaluate_one(request)))
         return outcomes
+
+    def rehearse(self, architecture: Architecture) -> Rehearsed:
+        """Measure what training a network holds, by a few steps in this process.
+
+        Raises:
+            TrainingInfeasible: If it does not fit into memory.
+        """
+        from nas.training.rehearsal import rehearse
+
+        device = choose_device(self.device)
+        with staying(device, 1.0, alone=False) as stay:
+            found = rehearse(architecture, self._load(), self.recipe, self.device)
+        if found.gpu_memory_bytes is None:
+            return found
+        seen = stay.use.peak_memory_bytes if stay.use is not None else None
+        peak = max(seen or 0, found.gpu_memory_bytes + CUDA_CONTEXT_BYTES)
+        return replace(found, gpu_memory_bytes=peak)
 
     def _load(self) -> ImageData:
         return _load_once(self.data, prepared_folder(self.artifacts), self.content_hash)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nas.store import JobRow, Store
 
 WALL, OPEN, CUT_OFF, SPENT = "wall_time_s", "open_seconds", "cut_off_seconds", "budget_spent"
+MEASURED = "measured"
+"""Attribute of a job: what a trial was measured to hold (`nas.jobs.measured`)."""
 KEPT_EVERY_S = 10.0
 
 

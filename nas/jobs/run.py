@@ -11,6 +11,8 @@ from functools import partial
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
 from nas.jobs.budget import BudgetSpec, counting, note_end
 from nas.jobs.holding import held, hurry, new_driver, open_journal, polite_kills
+from nas.jobs.largest import largest_network
+from nas.jobs.measured import find_resources
 from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
 from nas.jobs.scale import run_scaling
@@ -58,10 +60,20 @@ def run_job(
         InvalidRequestError: If another live driver holds the job.
         NasError: If a stage cannot go on; the job is then failed, with the reason.
     """
-    store, execution = patient(store), plan.spec.execution
-    if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
-        execution = ExecutionSpec(executor="inline")
-    with driving(store, job, execution, plan.spec.budget) as evaluations:
+    store = patient(store)
+
+    def resources() -> ExecutionSpec:
+        nonlocal plan
+        if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
+            return ExecutionSpec(executor="inline")
+        wait = partial(_say_waiting, store, job)
+        network = partial(largest_network, plan)
+        execution = find_resources(store, job, plan, network, reporter, wait)
+        spec = plan.spec.model_copy(update={"execution": execution})
+        plan = replace(plan, spec=spec)
+        return execution
+
+    with driving(store, job, resources, plan.spec.budget) as evaluations:
         if SEARCH in stages:
             run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
@@ -75,17 +87,21 @@ def run_job(
 
 @contextlib.contextmanager
 def driving(
-    store: Store, job: JobRow, execution: ExecutionSpec, budget: BudgetSpec
+    store: Store, job: JobRow, resources: Callable[[], ExecutionSpec], budget: BudgetSpec
 ) -> Iterator[Evaluations]:
     """Hold a job while this process works on it, and put down how that ended.
 
     The store may be away meanwhile: see `nas.store.patience`. A budget that is used up ends the
     block as if it were done, and the job is completed with a message that names it.
+
+    Args:
+        resources: Says what trials reserve; called once the job is held.
     """
     store, driver = patient(store), new_driver()
     with held(store, job, driver) as hold, polite_kills(store):
         try:
             note_lost_driver(store, job.id)
+            execution = resources()
             journal = open_journal(store, job, driver)
             artifacts = job.attributes.get("artifacts") if execution.executor == "ray" else None
             with (
