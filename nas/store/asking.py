@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -67,11 +67,13 @@ class Asked:
     Args:
         groups: Ids of the comparables that it allows; None where it names none of their parts.
         devices: Ids by the names that the question has for them.
+        measured: Names of the metrics in it that are read from measurements.
     """
 
     where: Filter
-    groups: tuple[str, ...] | None
-    devices: Mapping[str, str]
+    groups: tuple[str, ...] | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)
+    measured: tuple[str, ...] = ()
 
     @property
     def comparable(self) -> str | None:
@@ -108,8 +110,8 @@ class Asked:
         if name in COLUMNS:
             return Axis(of.c[name], exact, bool(maximize), name)
         bare, _, device = name.partition("@")
-        if maximize is None and bare.endswith(LESS_IS_BETTER):
-            maximize = False
+        if maximize is None:
+            maximize = is_maximized(bare)
         if maximize is None or not re.fullmatch(r"[\w./-]+", bare):
             raise InvalidRequestError(
                 f"A metric must be one of {', '.join(COLUMNS)}, or an evaluator's own with its "
@@ -188,7 +190,16 @@ def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> A
     for metric in dict.fromkeys(measured):
         bare, _, device = metric.partition("@")
         _check_one_kind(connection, bare, known.get(device or where.device or ""), where)
-    return Asked(where, _groups(connection, where), known)
+    return Asked(where, _groups(connection, where), known, tuple(dict.fromkeys(measured)))
+
+
+def is_maximized(metric: str) -> bool | None:
+    """Which way is better, as far as a metric's name tells.
+
+    >>> is_maximized("test_accuracy"), is_maximized("energy_mj"), is_maximized("score")
+    (True, False, None)
+    """
+    return True if metric in ACCURACIES else False if metric.endswith(LESS_IS_BETTER) else None
 
 
 def is_measured(where: Filter) -> bool:
