@@ -24,6 +24,7 @@ from ray import cloudpickle
 
 from cluster.executor import LostAttempt, OnReport, Report, Result, Verdict, Work
 from cluster.ray_runtime import enter_ray, gpu_each, is_started_here, make_folder, wait_for_slots
+from cluster.ray_tune import Luggage
 
 POLL_S = 0.25
 MOST_FAILURES = 100
@@ -131,6 +132,9 @@ def _take_part(config: dict[str, Any]) -> None:
         return
     _choose_gpu()
     try:
+        if config["luggage"] is not None:
+            unpack, content = ray.get(config["luggage"])
+            unpack(content)
         running = cloudpickle.loads(config["work"])(cloudpickle.loads(config["payload"]))
         while True:
             try:
@@ -177,7 +181,7 @@ class RayTrainExecutor:
         work: What each worker does with a payload.
         on_report: Called while results are collected; a STOP is heard at the next report.
         gpus_per_worker: None gives each a GPU where there are enough of them.
-        address: As in `cluster.ray_tune.RayTuneExecutor`, and so `wait_s` and `on_wait`.
+        address: As in `cluster.ray_tune.RayTuneExecutor`, and so `luggage`, `wait_s`, `on_wait`.
 
     Raises:
         ClusterError: If Ray can't be reached or lacks what the workers need.
@@ -192,6 +196,7 @@ class RayTrainExecutor:
         cpus_per_worker: float = 1.0,
         gpus_per_worker: float | None = None,
         max_worker_deaths: int = 3,
+        luggage: Luggage | None = None,
         address: str | None = None,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] = print,
@@ -208,6 +213,7 @@ class RayTrainExecutor:
             self.needs = {name: workers * amount for name, amount in self._needs.items()}
             """What all workers hold together."""
             own = is_started_here(self._entered, address)
+            self._luggage = None if own or luggage is None else ray.put(luggage)
             wait_for_slots(self.needs, 0.0 if own else wait_s, on_wait)
         except BaseException:
             self._leave()
@@ -313,7 +319,12 @@ class RayTrainExecutor:
 
         trainer = TorchTrainer(
             _take_part,
-            train_loop_config={"work": self._pickled_work, "payload": payload, "ledger": ledger},
+            train_loop_config={
+                "work": self._pickled_work,
+                "payload": payload,
+                "ledger": ledger,
+                "luggage": self._luggage,
+            },
             scaling_config=train.ScalingConfig(
                 num_workers=self._workers,
                 use_gpu="GPU" in self._needs,

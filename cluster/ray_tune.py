@@ -35,6 +35,9 @@ from cluster.ray_runtime import (
     wait_for_slots,
 )
 
+Luggage = tuple[Callable[[Any], None], Any]
+"""What is to be called in a worker before its first work, and with what."""
+
 LOOK_S = 10.0
 """How often the driver looks whether Ray still takes it for alive."""
 STARTING_S = 15.0
@@ -63,6 +66,8 @@ class RayTuneExecutor:
             where Ray has any.
         memory_bytes: Memory that a payload reserves; nobody enforces it.
         address: HOST:PORT of a Ray head, or `auto`.
+        luggage: What every worker gets once, through Ray's object store, where Ray has other
+            machines than this one or may have.
         wait_s: How long a Ray that is there may take to have what one payload needs.
         on_wait: Told so, when it is waited for.
 
@@ -81,6 +86,7 @@ class RayTuneExecutor:
         memory_bytes: int | None = None,
         max_worker_deaths: int = 3,
         address: str | None = None,
+        luggage: Luggage | None = None,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] = print,
     ) -> None:
@@ -100,7 +106,11 @@ class RayTuneExecutor:
             raise
         self._desk = Desk(on_report, max_worker_deaths)
         trainable = tune.with_resources(
-            tune.with_parameters(_Worker, pickled_work=cloudpickle.dumps(work)),
+            tune.with_parameters(
+                _Worker,
+                pickled_work=cloudpickle.dumps(work),
+                luggage=None if own else luggage,
+            ),
             tune.PlacementGroupFactory([needs]),
         )
         self._thread = threading.Thread(target=self._run, args=(trainable,), daemon=True)
@@ -190,8 +200,8 @@ class _Parcel:
 class _Worker(tune.Trainable):
     """Advances one generator by one report a step; handed on from trial to trial."""
 
-    def setup(self, config: dict[str, Any], pickled_work: bytes) -> None:
-        self._pickled_work = pickled_work
+    def setup(self, config: dict[str, Any], pickled_work: bytes, luggage: Luggage | None) -> None:
+        self._pickled_work, self._luggage = pickled_work, luggage
         self._work: Work | None = None
         self._generator: Generator[Report, None, Any] | None = None
         self.reset_config(config)
@@ -205,6 +215,9 @@ class _Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         try:
             if self._work is None:
+                if self._luggage is not None:
+                    unpack, content = self._luggage
+                    unpack(content)
                 self._work = cloudpickle.loads(self._pickled_work)
             if self._generator is None:
                 self._generator = self._work(cloudpickle.loads(self._parcel.content))

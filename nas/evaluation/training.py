@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.executor import Report, Work
 from nas.data import DataSpec, ImageData, artifacts, load_data, prepared_folder
-from nas.errors import NasError
+from nas.data.carried import check_reachable
+from nas.errors import InvalidRequestError, NasError
 from nas.evaluation.contract import Outcome, Request, Status
 from nas.evaluation.on_gpu import Stay, free_memory, staying
 from nas.training.errors import OutOfMemory, TrainingInfeasible
@@ -254,7 +255,11 @@ def weights_name(sha256: str) -> str:
 # one job's data set, and that of the job before it; equal specs share the images
 @functools.lru_cache(maxsize=2)
 def _load_once(spec: DataSpec, cache: str, content_hash: str | None) -> ImageData:
-    return load_data(spec, cache=cache, expected_hash=content_hash)
+    try:
+        return load_data(spec, cache=cache, expected_hash=content_hash)
+    except InvalidRequestError:
+        check_reachable(spec.source)
+        raise
 
 
 def _checkpoint_name(request: Request) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.executor import Report, Result
 from cluster.sharing import share_of_gpu
+from nas.data.carried import pack, unpack
 from nas.errors import NasError
 from nas.jobs.budget import MEASURED
 from search_spaces.architecture import Architecture
@@ -122,6 +123,7 @@ def _rehearse_on_ray(plan: Plan, network: Architecture, on_wait: Callable[[str],
         slots=1,
         gpus_per_task={"auto": None, "cpu": 0.0, "cuda": 1.0}[execution.device],
         max_worker_deaths=1,
+        luggage=(unpack, luggage) if (luggage := pack(plan.spec.data, plan.data)) else None,
         wait_s=execution.wait_for_resources_s,
         on_wait=on_wait,
     )

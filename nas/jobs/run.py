@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
+from nas.data.carried import Luggage, pack, unpack
 from nas.jobs.budget import BudgetSpec, counting, note_end
 from nas.jobs.holding import held, hurry, new_driver, open_journal, polite_kills
 from nas.jobs.largest import largest_network
@@ -40,6 +41,7 @@ from search_spaces.space import Choices
 
 SEARCH, SCALE = "search", "scale"
 STAGES = (SEARCH, SCALE)
+Carried = tuple[Callable[[Luggage], None], Luggage]
 FIRST_OF_EARLIER = 10
 """Most trials that earlier jobs choose at the start."""
 
@@ -73,7 +75,8 @@ def run_job(
         plan = replace(plan, spec=spec)
         return execution
 
-    with driving(store, job, resources, plan.spec.budget) as evaluations:
+    luggage = None if isinstance(plan, TablePlan) else pack(plan.spec.data, plan.data)
+    with driving(store, job, resources, plan.spec.budget, luggage) as evaluations:
         if SEARCH in stages:
             run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
@@ -87,7 +90,11 @@ def run_job(
 
 @contextlib.contextmanager
 def driving(
-    store: Store, job: JobRow, resources: Callable[[], ExecutionSpec], budget: BudgetSpec
+    store: Store,
+    job: JobRow,
+    resources: Callable[[], ExecutionSpec],
+    budget: BudgetSpec,
+    luggage: Luggage | None = None,
 ) -> Iterator[Evaluations]:
     """Hold a job while this process works on it, and put down how that ended.
 
@@ -96,6 +103,7 @@ def driving(
 
     Args:
         resources: Says what trials reserve; called once the job is held.
+        luggage: What travels with the job to every worker.
     """
     store, driver = patient(store), new_driver()
     with held(store, job, driver) as hold, polite_kills(store):
@@ -109,7 +117,9 @@ def driving(
                 contextlib.closing(
                     Evaluations(
                         store,
-                        _executor_maker(execution, partial(_say_waiting, store, job), spending),
+                        _executor_maker(
+                            execution, partial(_say_waiting, store, job), spending, luggage
+                        ),
                         owner=job.id,
                         job=job.id,
                         journal=journal,
@@ -221,11 +231,15 @@ def _say_waiting(store: Store, job: JobRow, text: str) -> None:
 
 
 def _executor_maker(
-    spec: ExecutionSpec, on_wait: Callable[[str], None], spending: Spending
+    spec: ExecutionSpec,
+    on_wait: Callable[[str], None],
+    spending: Spending,
+    luggage: Luggage | None,
 ) -> MakeExecutor:
     def make(work: Work, on_report: OnReport) -> Executor:
         if spec.executor == "inline":
             return InlineExecutor(work, on_report)
+        carried = None if luggage is None else (unpack, luggage)
         waited: list[str] = []
 
         def say(text: str) -> None:
@@ -233,9 +247,9 @@ def _executor_maker(
             on_wait(text)
 
         if spec.workers_together > 1:
-            executor, spending.reserved = _start_group(spec, work, on_report, say)
+            executor, spending.reserved = _start_group(spec, work, on_report, say, carried)
         else:
-            executor = _start_workers(spec, work, on_report, say)
+            executor = _start_workers(spec, work, on_report, say, carried)
         if waited:
             on_wait("")
         return executor
@@ -244,7 +258,11 @@ def _executor_maker(
 
 
 def _start_workers(
-    spec: ExecutionSpec, work: Work, on_report: OnReport, on_wait: Callable[[str], None]
+    spec: ExecutionSpec,
+    work: Work,
+    on_report: OnReport,
+    on_wait: Callable[[str], None],
+    luggage: Carried | None,
 ) -> Executor:
     from cluster.ray_tune import RayTuneExecutor
 
@@ -258,11 +276,16 @@ def _start_workers(
         memory_bytes=None if memory is None else int(parse_quantity(memory)),
         wait_s=spec.wait_for_resources_s,
         on_wait=on_wait,
+        luggage=luggage,
     )
 
 
 def _start_group(
-    spec: ExecutionSpec, work: Work, on_report: OnReport, on_wait: Callable[[str], None]
+    spec: ExecutionSpec,
+    work: Work,
+    on_report: OnReport,
+    on_wait: Callable[[str], None],
+    luggage: Carried | None,
 ) -> tuple[Executor, Reserved]:
     from cluster.ray_train import RayTrainExecutor
     from nas.evaluation.training import work_together
@@ -276,5 +299,6 @@ def _start_group(
         gpus_per_worker=gpus[spec.device],
         wait_s=spec.wait_for_resources_s,
         on_wait=on_wait,
+        luggage=luggage,
     )
     return executor, Reserved(cpus=executor.needs["CPU"], gpus=executor.needs.get("GPU", 0.0))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
-from nas.evaluation import outbox, work
+from nas.errors import NasError
+from nas.evaluation import ENDS_JOB, outbox, work
 from nas.evaluation.contract import Outcome, Request, Status
 from nas.search.candidates import Candidate
 from nas.search.journal import Entry, Journal
@@ -92,7 +93,11 @@ class Workshop:
             executor.submit(key, (*payload, self._artifacts))
 
     def gather(self, timeout_s: float) -> None:
-        """Take results in, each on disk before anything is done with it."""
+        """Take results in, each on disk before anything is done with it.
+
+        Raises:
+            NasError: If a worker found that the job can't go on anywhere.
+        """
         if self._executor is None:
             return
         for result in self._executor.collect(timeout_s):
@@ -100,6 +105,8 @@ class Workshop:
             self._spending.end(result.key, result.seconds)
             self._reported.discard(result.key)
             outcome = _outcome(result)
+            if outcome.details.get(ENDS_JOB):
+                raise NasError(outcome.reason)
             if result.stopped and result.key in self._halted:
                 self._halted.discard(result.key)
                 self._arrived.append(Arrived(result=result, outcome=outcome, halted=True))

@@ -130,7 +130,7 @@ def test_what_was_measured_holds_for_the_job_its_accounts_and_later_drivers(
         asked.append(1)
         return Result(key="rehearsal", value=rehearsed(cpus=2.0), worker="host:1")
 
-    def start(spec: ExecutionSpec, work: Work, on_report: OnReport, _: Any) -> InlineExecutor:
+    def start(spec: ExecutionSpec, work: Work, on_report: OnReport, *_: Any) -> InlineExecutor:
         started_with.append(spec)
         return InlineExecutor(work, on_report)
 

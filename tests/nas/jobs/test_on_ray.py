@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
@@ -124,3 +126,30 @@ def test_what_a_trial_reserves_is_measured_on_the_largest_network_once(
     assert line.startswith("resources: the largest network took")
     again = find_resources(store, started.job, plan, network, notes, print)
     assert (again, notes.lines) == (found, [line])
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_small_data_set_reaches_workers_that_see_none_of_its_files(
+    store: Store, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    source, artifacts = tmp_path / "set.npz", tmp_path / "artifacts"
+    np.savez(source, x_train=images, y_train=np.arange(60) % 3)
+    spec = job_from_dict(
+        {
+            "data": str(source),
+            "resolution": 8,
+            "search": {"trials": 1, "sampler": "random"},
+            "recipe": {"epochs": 1, "batch_size": 16},
+            "execution": {"workers": 1, "device": "cpu"},
+            "scaling": None,
+        }
+    )
+    started = start_job(store, spec, str(artifacts))
+    source.unlink()
+    shutil.rmtree(artifacts / "data")  # as prepared by the driver
+    run_job(store, started.job, started.plan, SilentReporter(), (SEARCH,))
+    (trial,) = store.trials(started.job.id)
+    assert (trial.state, trial.reason) == ("completed", "")
+    assert not (artifacts / "data").exists()
