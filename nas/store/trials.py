@@ -59,15 +59,18 @@ class Trials(Connected):
         job_id: str,
         origins: Sequence[str] | None = None,
         *,
+        state: str | None = None,
         after: int = -1,
         limit: int | None = None,
     ) -> list[TrialRow]:
         """Trials of a job in the order of their numbers, from the one after `after` on; of some
-        origins only, if given."""
+        origins or of one state only, if given."""
         query = select(trials).where(trials.c.job == job_id, trials.c.number > after)
         query = query.order_by(trials.c.number).limit(limit)
         if origins is not None:
             query = query.where(trials.c.origin.in_(list(origins)))
+        if state is not None:
+            query = query.where(trials.c.state == state)
         with self._read() as connection:
             return [_trial(row) for row in connection.execute(query)]
 

@@ -139,8 +139,7 @@ def list_trials(
     """Trials by their numbers."""
     store = store_of(request)
     job = job_named(store, name)
-    most = None if state else TRIALS + 1
-    rows = [t for t in store.trials(job.id, after=after, limit=most) if state in ("", t.state)]
+    rows = store.trials(job.id, state=state or None, after=after, limit=TRIALS + 1)
     shown = rows[:TRIALS]
     more = len(rows) > TRIALS
     return page(

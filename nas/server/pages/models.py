@@ -19,7 +19,7 @@ from nas.plots.figure import Axis
 from nas.server.api.common import network_named
 from nas.server.auth import Principal
 from nas.server.errors import Problem
-from nas.server.exporting import export_document
+from nas.server.exporting import export_documents
 from nas.server.pages import charts
 from nas.server.pages.drawing import Part, bar, draw, parts_of
 from nas.server.pages.jobs import store_of
@@ -134,7 +134,7 @@ def model_page(
         memberships=store.memberships(card.fingerprint),
         measurements=store.measurements_of(architecture=card.fingerprint),
         artifacts=[a for a in artifacts if a.kind != "weights" and a.id not in written],
-        exports=[export_document(store, row) for row in rows],
+        exports=export_documents(store, rows),
         pending=any(row.state in (WAITING, RUNNING) for row in rows),
         curves=_curves(card),
         formats=FORMATS,
