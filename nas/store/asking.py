@@ -39,6 +39,8 @@ COLUMNS = (*ACCURACIES, *COSTS, "seconds")
 LESS_IS_BETTER = ("_ms", "_s", "_j", "_mj", "_w", "_bytes", "macs", "parameters")
 WAYS = ("runtime", "precision", "batch_size", "threads")
 """How something was measured, beside the device."""
+FEW = 50_000
+"""So many evaluations are found faster one by one, by their keys, than among all that compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,14 @@ class Asked:
     Args:
         groups: Ids of the comparables that it allows; None where it names none of their parts.
         devices: Ids by the names that the question has for them.
+        are_few: Whether they are found by their trials, members or network, rather than among all
+            that compares.
     """
 
     where: Filter
     groups: tuple[str, ...] | None
     devices: Mapping[str, str]
+    are_few: bool
 
     @property
     def comparable(self) -> str | None:
@@ -88,11 +93,6 @@ class Asked:
     @property
     def has_bounds(self) -> bool:
         return bool(self.where.at_most or self.where.at_least)
-
-    @property
-    def starts_from_jobs(self) -> bool:
-        """Whether the rows are found by their trials or members."""
-        return any((self.where.job, self.where.space, self.where.family, self.where.architecture))
 
     def axis(self, metric: str, maximize: bool | None = None, of: Any = evaluations) -> Axis:
         """What to read for a metric, and which way is better.
@@ -125,30 +125,55 @@ class Asked:
 
     def conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
         """The filter, said of evaluations or of an alias of that table."""
-        where = self.where
         status, comparable = of.c.status, of.c.comparable
-        if where.architecture is not None:  # found by that; SQLite would walk all that compares
+        if self.are_few:  # else SQLite would walk all that compares
             status, comparable = func.coalesce(status, ""), func.coalesce(comparable, "")
         found: list[ColumnElement[bool]] = [status == "completed"]
         if self.comparable is not None:
             found.append(comparable == self.comparable)
         elif self.groups is not None:
             found.append(comparable.in_(self.groups))
+        return [*found, *self.own_conditions(of), *self.other_conditions(of)]
+
+    def own_conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
+        """That part which an evaluation's own columns tell."""
+        where, found = self.where, []
         if where.architecture is not None:
             found.append(of.c.architecture == where.architecture)
-        if where.job is not None or where.space is not None:
-            found.append(of.c.key.in_(_used(where)))
-        if where.family is not None:
-            found.append(of.c.key.in_(_of_family(where)))
         if where.since is not None:
             found.append(of.c.created_at >= where.since)
         if where.until is not None:
             found.append(of.c.created_at < where.until)
-        for name, bound in where.at_most.items():
-            found.append(self.axis(name, False, of).value <= _bound(name, bound, math.floor))
-        for name, bound in where.at_least.items():
-            found.append(self.axis(name, False, of).value >= _bound(name, bound, math.ceil))
+        return found + self._within_bounds(of, elsewhere=False)
+
+    def other_conditions(
+        self, of: Any = evaluations, among: FromClause | None = None
+    ) -> list[ColumnElement[bool]]:
+        """The other part: of trials, families and measurements.
+
+        Args:
+            of: Whatever has the columns `key` and `architecture`.
+            among: Has the keys of all that is looked at, if that is not every evaluation.
+        """
+        where, found = self.where, []
+        if where.job is not None or where.space is not None:
+            found.append(of.c.key.in_(_used(where, among)))
+        if where.family is not None:
+            found.append(of.c.key.in_(_of_family(where)))
+        return found + self._within_bounds(of, elsewhere=True)
+
+    def _within_bounds(self, of: Any, elsewhere: bool) -> list[ColumnElement[bool]]:
+        found = []
+        for bounds, whole in ((self.where.at_most, math.floor), (self.where.at_least, math.ceil)):
+            for name, bound in bounds.items():
+                if self._is_elsewhere(name) == elsewhere:
+                    value, limit = self.axis(name, False, of).value, _bound(name, bound, whole)
+                    found.append(value <= limit if bounds is self.where.at_most else value >= limit)
         return found
+
+    def _is_elsewhere(self, metric: str) -> bool:
+        """Whether a metric is measured, and no column of an evaluation."""
+        return metric not in (*COLUMNS, "accuracy") and ("@" in metric or is_measured(self.where))
 
     def _measured(self, metric: str, device: str, of: Any) -> ColumnElement[float]:
         """The latest measurement of these weights, or else of the network."""
@@ -188,7 +213,7 @@ def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> A
     for metric in dict.fromkeys(measured):
         bare, _, device = metric.partition("@")
         _check_one_kind(connection, bare, known.get(device or where.device or ""), where)
-    return Asked(where, _groups(connection, where), known)
+    return Asked(where, _groups(connection, where), known, _are_few(connection, where))
 
 
 def is_measured(where: Filter) -> bool:
@@ -238,11 +263,22 @@ def _begins(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
     return column.startswith(text, autoescape=True)
 
 
-def _used(where: Filter) -> Any:
+def _are_few(connection: Connection, where: Filter) -> bool:
+    if where.architecture is not None or where.family is not None:
+        return True
+    if where.job is None and where.space is None:
+        return False
+    some = _used(where).limit(FEW + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
+
+
+def _used(where: Filter, among: FromClause | None = None) -> Any:
     """Keys of the evaluations that the trials of some jobs used."""
     query = select(trials.c.evaluation).where(
         trials.c.state == "completed", trials.c.evaluation.is_not(None)
     )
+    if among is not None:
+        query = query.where(trials.c.evaluation.in_(select(among.c.key)))
     if isinstance(where.job, str):
         query = query.where(trials.c.job == where.job)
     elif where.job is not None:

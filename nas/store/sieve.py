@@ -1,0 +1,137 @@
+"""What may be on the front of a cost and the validation accuracy, or tied with it.
+
+One index has all that compares by accuracy, with the costs. A look at a few evaluations below
+each of some accuracies finds stairs: whatever is less accurate than a step and costs no less is
+dominated. One run along the index then leaves out all that the stairs dominate, before anything
+else is asked of it: of a million some thousands are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    Connection,
+    Double,
+    Select,
+    and_,
+    column,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+    values,
+)
+
+from nas.store.asking import Asked
+from nas.store.fronts import members_of
+from nas.store.schema import evaluations, fronts
+
+MANY = 20_000
+"""Among fewer evaluations a front is found faster by sorting them."""
+LEVELS = 16  # evenly from the least to the greatest accuracy, and
+MEMBERS = 80  # at members of the usual front
+LOOKED_AT = 100  # below each
+
+Step = tuple[float, float]
+"""An accuracy, and a cost at which it can be had."""
+
+
+def are_many(connection: Connection, group: str) -> bool:
+    """Whether so many evaluations compare that a sieve is worth its two looks."""
+    some = select(literal(1)).where(*_compared(group)).limit(MANY + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() > MANY
+
+
+def sieved_points(connection: Connection, asked: Asked, x: str, *, with_ties: bool = False) -> CTE:
+    """Points with the front of a cost and the validation accuracy among them.
+
+    Args:
+        asked: Names one comparable.
+        with_ties: And all that is tied with it.
+    """
+    group = asked.comparable
+    assert group is not None
+    steps = _look(connection, asked, group, x)
+    if with_ties:
+        worst = select(func.max(evaluations.c.val_accuracy_se)).where(*_compared(group))
+        # the gap to a step is beyond any doubt where it is more than both errors make together
+        doubt = 1.5 * (connection.execute(worst).scalar() or 0.0)
+        steps = [(accuracy - doubt, cost) for accuracy, cost in steps]
+    bands = _bands(steps)
+    near = _columns(asked, x).join_from(
+        bands,
+        evaluations,
+        and_(
+            *_compared(group),
+            evaluations.c.val_accuracy >= bands.c.lowest,
+            evaluations.c.val_accuracy < bands.c.below,
+            evaluations.c[x] < bands.c.most,
+        ),
+    )
+    return _allowed(asked, near.cte("near"))
+
+
+def _look(connection: Connection, asked: Asked, group: str, x: str) -> list[Step]:
+    """Steps that some evaluations make which are allowed."""
+    parts = []
+    for number, level in enumerate(_levels(connection, group, x)):
+        some = _columns(asked, x).where(*_compared(group), evaluations.c.val_accuracy <= level)
+        some = some.order_by(evaluations.c.val_accuracy.desc()).limit(LOOKED_AT)
+        own = some.add_columns(literal(number).label("level")).subquery()
+        parts.append(select(own))
+    if not parts:
+        return []
+    found = _allowed(asked, union_all(*parts).cte("near"))
+    steps = select(-func.max(found.c.y), func.min(found.c.x)).group_by(found.c.level)
+    return [(accuracy, cost) for accuracy, cost in connection.execute(steps)]
+
+
+def _levels(connection: Connection, group: str, x: str) -> list[float]:
+    """Accuracies all along the usual front, and some between the least and the greatest."""
+    accuracy = evaluations.c.val_accuracy
+    ends = [select(f(accuracy)).where(*_compared(group)) for f in (func.min, func.max)]
+    least, greatest = (connection.execute(end).scalar() for end in ends)
+    if least is None or greatest is None:
+        return []
+    y_value = fronts.c.y_value
+    members = select(y_value).where(*members_of(group, x, "val_accuracy")).distinct()
+    on_front = list(connection.execute(members.order_by(y_value.desc())).scalars())
+    some = on_front[:: len(on_front) // MEMBERS + 1]
+    evenly = (greatest - (greatest - least) * i / LEVELS for i in range(LEVELS))
+    return sorted({*some, *evenly})
+
+
+def _compared(group: str) -> tuple[Any, ...]:
+    own = evaluations.c
+    return own.comparable == group, own.status == "completed", own.val_accuracy.is_not(None)
+
+
+def _columns(asked: Asked, x: str) -> Select[Any]:
+    """What is asked of the index alone."""
+    own = evaluations.c
+    columns = (own.key, own.comparable, own.architecture, own[x].label("x"))
+    query = select(*columns, (-own.val_accuracy).label("y"))
+    return query.where(own[x].is_not(None), *asked.own_conditions())
+
+
+def _allowed(asked: Asked, near: CTE) -> CTE:
+    """Those of which the rest is true, which takes a look elsewhere."""
+    rest = asked.other_conditions(near, among=near)
+    return select(near).where(*rest, true()).cte("allowed")
+
+
+def _bands(steps: Iterable[Step]) -> CTE:
+    """Stairs as ranges of accuracy with the cost that is worth a look there, and no more."""
+    below, most = float("inf"), float("inf")
+    bands = []
+    for accuracy, cost in sorted(steps, key=lambda step: (-step[0], step[1])):
+        if cost < most:
+            bands.append((accuracy, below, most))
+            below, most = accuracy, cost
+    bands.append((float("-inf"), below, most))
+    columns = [column(name, Double) for name in ("lowest", "below", "most")]
+    return values(*columns, name="bands").data(bands).cte("bands")
