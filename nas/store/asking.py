@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from nas.errors import InvalidRequestError
+from nas.store.engine import is_sqlite
 from nas.store.questions import GROUP_PARTS, Filter
 from nas.store.schema import (
     COSTS,
@@ -69,14 +70,18 @@ class Asked:
     Args:
         groups: Ids of the comparables that it allows; None where it names none of their parts.
         devices: Ids by the names that the question has for them.
-        are_few: Whether they are found by their trials, members or network, rather than among all
-            that compares.
+        are_few: Whether they are found by their trials, members, network or measurements, rather
+            than among all that compares.
+        rare: The bounded metric that few measurements are within, if there is one.
+        by_guess: Whether the database plans without statistics, as SQLite does.
     """
 
     where: Filter
     groups: tuple[str, ...] | None
     devices: Mapping[str, str]
     are_few: bool
+    rare: str | None
+    by_guess: bool
 
     @property
     def comparable(self) -> str | None:
@@ -89,6 +94,11 @@ class Asked:
         groups = dict.fromkeys((*GROUP_PARTS, "comparable", "device", *WAYS))
         rest: Filter = replace(self.where, mixed=False, at_most={}, at_least={}, **groups)
         return rest == Filter(origins=self.where.origins)
+
+    @property
+    def hides_columns(self) -> bool:
+        """Whether SQLite would rather walk all that compares than look few up by their keys."""
+        return self.are_few and self.by_guess
 
     @property
     def has_bounds(self) -> bool:
@@ -126,7 +136,7 @@ class Asked:
     def conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
         """The filter, said of evaluations or of an alias of that table."""
         status, comparable = of.c.status, of.c.comparable
-        if self.are_few:  # else SQLite would walk all that compares
+        if self.hides_columns:
             status, comparable = func.coalesce(status, ""), func.coalesce(comparable, "")
         found: list[ColumnElement[bool]] = [status == "completed"]
         if self.comparable is not None:
@@ -160,20 +170,18 @@ class Asked:
             found.append(of.c.key.in_(_used(where, among)))
         if where.family is not None:
             found.append(of.c.key.in_(_of_family(where)))
+        if self.rare is not None:
+            found.append(of.c.key.in_(_measured_within(self, self.rare)))
         return found + self._within_bounds(of, elsewhere=True)
 
     def _within_bounds(self, of: Any, elsewhere: bool) -> list[ColumnElement[bool]]:
         found = []
         for bounds, whole in ((self.where.at_most, math.floor), (self.where.at_least, math.ceil)):
             for name, bound in bounds.items():
-                if self._is_elsewhere(name) == elsewhere:
+                if is_elsewhere(self.where, name) == elsewhere:
                     value, limit = self.axis(name, False, of).value, _bound(name, bound, whole)
                     found.append(value <= limit if bounds is self.where.at_most else value >= limit)
         return found
-
-    def _is_elsewhere(self, metric: str) -> bool:
-        """Whether a metric is measured, and no column of an evaluation."""
-        return metric not in (*COLUMNS, "accuracy") and ("@" in metric or is_measured(self.where))
 
     def _measured(self, metric: str, device: str, of: Any) -> ColumnElement[float]:
         """The latest measurement of these weights, or else of the network."""
@@ -204,8 +212,8 @@ def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> A
             several ways that don't compare.
     """
     known: dict[str, str] = {}
-    open_ones = [m for m in (*metrics, *where.at_most, *where.at_least) if m not in COLUMNS]
-    measured = [m for m in open_ones if m != "accuracy" and ("@" in m or is_measured(where))]
+    named = (*metrics, *where.at_most, *where.at_least)
+    measured = [metric for metric in named if is_elsewhere(where, metric)]
     names = {m.partition("@")[2] or where.device for m in measured}
     for name in names | {where.device}:
         if name:
@@ -213,7 +221,21 @@ def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> A
     for metric in dict.fromkeys(measured):
         bare, _, device = metric.partition("@")
         _check_one_kind(connection, bare, known.get(device or where.device or ""), where)
-    return Asked(where, _groups(connection, where), known, _are_few(connection, where))
+    few, by_guess = _are_few(connection, where), is_sqlite(connection)
+    asked = Asked(where, _groups(connection, where), known, few, None, by_guess)
+    for metric in (*where.at_most, *where.at_least):
+        if (
+            not asked.are_few
+            and is_elsewhere(where, metric)
+            and _is_rare(connection, asked, metric)
+        ):
+            return replace(asked, are_few=True, rare=metric)
+    return asked
+
+
+def is_elsewhere(where: Filter, metric: str) -> bool:
+    """Whether a metric is measured, and no column of an evaluation."""
+    return metric not in (*COLUMNS, "accuracy") and ("@" in metric or is_measured(where))
 
 
 def is_measured(where: Filter) -> bool:
@@ -268,8 +290,40 @@ def _are_few(connection: Connection, where: Filter) -> bool:
         return True
     if where.job is None and where.space is None:
         return False
-    some = _used(where).limit(FEW + 1).subquery()
+    return _is_short(connection, _used(where))
+
+
+def _is_rare(connection: Connection, asked: Asked, metric: str) -> bool:
+    """Whether few measurements are within the bound; only those of a named device are in order."""
+    device = metric.partition("@")[2] or asked.where.device
+    return bool(device) and _is_short(connection, _within(asked, metric))
+
+
+def _is_short(connection: Connection, query: Any) -> bool:
+    some = query.limit(FEW + 1).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
+
+
+def _within(asked: Asked, metric: str) -> Any:
+    """Networks and weights that were ever measured within a bound."""
+    own, where = measurements.c, asked.where
+    bare, _, device = metric.partition("@")
+    kind = _kind(measurements, bare, asked.devices[device or where.device or ""], where)
+    query = select(own.architecture, own.evaluation).where(*kind, own.artifact.is_(None))
+    if metric in where.at_most:
+        query = query.where(own.value <= where.at_most[metric])
+    if metric in where.at_least:
+        query = query.where(own.value >= where.at_least[metric])
+    return query
+
+
+def _measured_within(asked: Asked, metric: str) -> Any:
+    """Keys of the evaluations whose latest measurement may be within a bound."""
+    some = _within(asked, metric).subquery()
+    same = evaluations.alias("same")
+    by_network = select(same.c.key).join(some, same.c.architecture == some.c.architecture)
+    by_weights = select(some.c.evaluation).where(some.c.evaluation.is_not(None))
+    return by_network.where(some.c.evaluation.is_(None)).union_all(by_weights)
 
 
 def _used(where: Filter, among: FromClause | None = None) -> Any:
@@ -279,13 +333,16 @@ def _used(where: Filter, among: FromClause | None = None) -> Any:
     )
     if among is not None:
         query = query.where(trials.c.evaluation.in_(select(among.c.key)))
+    job: Any = trials.c.job
+    if among is not None:  # else SQLite would look for each of them in each of many jobs
+        job = func.coalesce(job, "")
     if isinstance(where.job, str):
-        query = query.where(trials.c.job == where.job)
+        query = query.where(job == where.job)
     elif where.job is not None:
-        query = query.where(trials.c.job.in_(where.job))
+        query = query.where(job.in_(where.job))
     if where.space is not None:
         named = select(jobs.c.id).where(jobs.c.space["name"].as_string() == where.space)
-        query = query.where(trials.c.job.in_(named))
+        query = query.where(job.in_(named))
     if where.origins is not None:
         query = query.where(trials.c.origin.in_(where.origins))
     return query

@@ -7,16 +7,13 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
-    ColumnElement,
     Connection,
     Select,
-    SelectBase,
     and_,
     func,
     literal,
     or_,
     select,
-    union_all,
 )
 
 from nas.cursor import read_cursor, write_cursor
@@ -38,11 +35,14 @@ class Models(Connected):
 
     def comparables(self, where: Filter = EVERYTHING) -> list[Comparable]:
         """The groups of evaluations that may be compared with each other, the largest first."""
-        columns = [evaluations.c.comparable.label("id"), *(evaluations.c[p] for p in GROUP_PARTS)]
         with self._read() as connection:
             conditions = ask(connection, where).conditions()
-            query = select(*columns, func.count().label("count")).where(*conditions)
-            query = query.group_by(*columns).order_by(func.count().desc(), evaluations.c.comparable)
+            count = func.count().label("count")
+            sizes = select(evaluations.c.comparable, count).where(*conditions)
+            found = sizes.group_by(evaluations.c.comparable).subquery()
+            query = select(comparables, found.c.count)
+            query = query.join(found, found.c.comparable == comparables.c.id)
+            query = query.order_by(found.c.count.desc(), comparables.c.id)
             return [Comparable(**row._mapping) for row in connection.execute(query)]
 
     def groups(self, limit: int = 100, count_to: int = 10_000) -> list[Comparable]:
@@ -273,7 +273,10 @@ def _listed(
     key, value = evaluations.c.key, axis.value
     query = select(key, value.label("value")).where(*asked.conditions())
     with_value = query.where(value.is_not(None))
-    without = query.where(value.is_(None)).order_by(key)
+    # of few: an expression, or SQLite would walk all that have no value
+    without = query.where(
+        (value + 0 if asked.by_guess and asked.are_few else value).is_(None)
+    ).order_by(key)
     if after is None or after[1] is not None:
         if after is not None:
             beyond = [(c < v) if axis.maximize else (c > v) for c, v in zip((key, value), after)]

@@ -89,8 +89,6 @@ architectures = Table(
     _needed("num_classes", Whole),
     _needed("input_channels", Whole),
     _needed("created_at", UtcTime),
-    Index(None, "body_fingerprint"),
-    Index(None, "macs"),
 )
 
 evaluations = Table(
@@ -127,11 +125,10 @@ evaluations = Table(
     _needed("created_at", UtcTime),
     Index(None, "architecture"),
     Index(None, "job"),
-    # what a front reads: of everything comparable, and of the trials of a job
-    Index("ix_evaluations_key_macs", "key", "status", "comparable", "macs", "val_accuracy"),
     # what a list of the best reads; of what is comparable, with everything that a front of a cost
-    # and the accuracy is asked by, so that the rows themselves are not read
-    Index("ix_evaluations_best", "status", "val_accuracy", "key"),
+    # and the accuracy is asked by, so that the rows themselves are not read. (An index that
+    # begins with the status would be SQLite's first thought for evaluations by key, too.)
+    Index("ix_evaluations_best", "val_accuracy", "key", "status"),
     Index(
         "ix_evaluations_comparable_best",
         *("comparable", "status", "val_accuracy", "key", *COSTS),

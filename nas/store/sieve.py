@@ -8,22 +8,22 @@ else is asked of it: of a million some thousands are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Connection,
     Double,
     Select,
-    and_,
-    column,
+    case,
     func,
     literal,
     select,
     true,
     union_all,
-    values,
 )
 
 from nas.store.asking import Asked
@@ -32,8 +32,8 @@ from nas.store.schema import evaluations, fronts
 
 MANY = 20_000
 """Among fewer evaluations a front is found faster by sorting them."""
-LEVELS = 16  # evenly from the least to the greatest accuracy, and
-MEMBERS = 80  # at members of the usual front
+LEVELS = 64  # accuracies from the greatest to the least, closer to each other at the top
+MEMBERS = 32  # and those of some members of the usual front
 LOOKED_AT = 100  # below each
 
 Step = tuple[float, float]
@@ -61,17 +61,7 @@ def sieved_points(connection: Connection, asked: Asked, x: str, *, with_ties: bo
         # the gap to a step is beyond any doubt where it is more than both errors make together
         doubt = 1.5 * (connection.execute(worst).scalar() or 0.0)
         steps = [(accuracy - doubt, cost) for accuracy, cost in steps]
-    bands = _bands(steps)
-    near = _columns(asked, x).join_from(
-        bands,
-        evaluations,
-        and_(
-            *_compared(group),
-            evaluations.c.val_accuracy >= bands.c.lowest,
-            evaluations.c.val_accuracy < bands.c.below,
-            evaluations.c[x] < bands.c.most,
-        ),
-    )
+    near = _columns(asked, x).where(*_compared(group), evaluations.c[x] < _most(_stairs(steps)))
     return _allowed(asked, near.cte("near"))
 
 
@@ -91,7 +81,7 @@ def _look(connection: Connection, asked: Asked, group: str, x: str) -> list[Step
 
 
 def _levels(connection: Connection, group: str, x: str) -> list[float]:
-    """Accuracies all along the usual front, and some between the least and the greatest."""
+    """Accuracies to look below."""
     accuracy = evaluations.c.val_accuracy
     ends = [select(f(accuracy)).where(*_compared(group)) for f in (func.min, func.max)]
     least, greatest = (connection.execute(end).scalar() for end in ends)
@@ -101,8 +91,8 @@ def _levels(connection: Connection, group: str, x: str) -> list[float]:
     members = select(y_value).where(*members_of(group, x, "val_accuracy")).distinct()
     on_front = list(connection.execute(members.order_by(y_value.desc())).scalars())
     some = on_front[:: len(on_front) // MEMBERS + 1]
-    evenly = (greatest - (greatest - least) * i / LEVELS for i in range(LEVELS))
-    return sorted({*some, *evenly})
+    others = (greatest - (greatest - least) * (i / LEVELS) ** 2 for i in range(LEVELS))
+    return sorted({*some, *others})
 
 
 def _compared(group: str) -> tuple[Any, ...]:
@@ -120,18 +110,28 @@ def _columns(asked: Asked, x: str) -> Select[Any]:
 
 def _allowed(asked: Asked, near: CTE) -> CTE:
     """Those of which the rest is true, which takes a look elsewhere."""
+    near = near.prefix_with("MATERIALIZED", dialect="postgresql")  # which would ask the rest first
     rest = asked.other_conditions(near, among=near)
     return select(near).where(*rest, true()).cte("allowed")
 
 
-def _bands(steps: Iterable[Step]) -> CTE:
-    """Stairs as ranges of accuracy with the cost that is worth a look there, and no more."""
-    below, most = float("inf"), float("inf")
-    bands = []
+def _stairs(steps: Iterable[Step]) -> list[Step]:
+    """The steps that cost less than all above them, from the least accuracy to the greatest."""
+    stairs: list[Step] = []
     for accuracy, cost in sorted(steps, key=lambda step: (-step[0], step[1])):
-        if cost < most:
-            bands.append((accuracy, below, most))
-            below, most = accuracy, cost
-    bands.append((float("-inf"), below, most))
-    columns = [column(name, Double) for name in ("lowest", "below", "most")]
-    return values(*columns, name="bands").data(bands).cte("bands")
+        if not stairs or cost < stairs[-1][1]:
+            stairs.append((accuracy, cost))
+    return stairs[::-1]
+
+
+def _most(stairs: Sequence[Step], otherwise: float = math.inf) -> ColumnElement[float]:
+    """The cost from which an evaluation is dominated: that of the first step above its accuracy.
+
+    Halved again and again, so that a row takes a handful of comparisons.
+    """
+    if not stairs:
+        return literal(otherwise, Double)
+    half = len(stairs) // 2
+    accuracy, cost = stairs[half]
+    below, above = _most(stairs[:half], cost), _most(stairs[half + 1 :], otherwise)
+    return case((evaluations.c.val_accuracy < accuracy, below), else_=above)

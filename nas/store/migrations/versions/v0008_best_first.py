@@ -1,4 +1,4 @@
-"""Fronts are found along one index by accuracy; what is asked of a measurement is in its indexes."""
+"""One index by accuracy for fronts, indexes with what is asked of measurements, and none unused."""
 
 from alembic import op
 
@@ -24,8 +24,11 @@ MEASUREMENTS = {
 
 
 def upgrade() -> None:
-    op.drop_index("ix_evaluations_walk", "evaluations")
-    op.drop_index("ix_evaluations_comparable_best", "evaluations")
+    for name in ("body_fingerprint", "macs"):
+        op.drop_index(f"ix_architectures_{name}", "architectures")
+    for name in ("walk", "key_macs", "best", "comparable_best"):
+        op.drop_index(f"ix_evaluations_{name}", "evaluations")
+    op.create_index("ix_evaluations_best", "evaluations", ["val_accuracy", "key", "status"])
     op.create_index("ix_evaluations_comparable_best", "evaluations", list(EVALUATIONS))
     for name in ("device", "of_architecture", "of_evaluation"):
         op.drop_index(f"ix_measurements_{name}", "measurements")
