@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    FromClause,
     Select,
     case,
     func,
@@ -28,13 +29,17 @@ from sqlalchemy import (
 
 from nas.store.asking import Asked
 from nas.store.fronts import members_of
-from nas.store.schema import evaluations, fronts
+from nas.store.schema import COSTS, evaluations, fronts
 
 MANY = 20_000
 """Among fewer evaluations a front is found faster by sorting them."""
-LEVELS = 64  # accuracies from the greatest to the least, closer to each other at the top
-MEMBERS = 32  # and those of some members of the usual front
+LEVELS = 56  # accuracies from the greatest to the least, closer to each other at the top
+MEMBERS = 24  # and those of some members of the usual front
 LOOKED_AT = 100  # below each
+INDEXED = (
+    *("key", "comparable", "architecture", *COSTS),
+    *("val_accuracy", "test_accuracy", "created_at"),
+)
 
 Step = tuple[float, float]
 """An accuracy, and a cost at which it can be had."""
@@ -61,18 +66,20 @@ def sieved_points(connection: Connection, asked: Asked, x: str, *, with_ties: bo
         # the gap to a step is beyond any doubt where it is more than both errors make together
         doubt = 1.5 * (connection.execute(worst).scalar() or 0.0)
         steps = [(accuracy - doubt, cost) for accuracy, cost in steps]
-    near = _columns(asked, x).where(*_compared(group), evaluations.c[x] < _most(_stairs(steps)))
+    near = _points(asked, x).where(*_compared(group), evaluations.c[x] < _most(_stairs(steps)))
     return _allowed(asked, near.cte("near"))
 
 
 def _look(connection: Connection, asked: Asked, group: str, x: str) -> list[Step]:
     """Steps that some evaluations make which are allowed."""
     parts = []
+    columns = [evaluations.c[name] for name in _needed(asked)]
     for number, level in enumerate(_levels(connection, group, x)):
-        some = _columns(asked, x).where(*_compared(group), evaluations.c.val_accuracy <= level)
-        some = some.order_by(evaluations.c.val_accuracy.desc()).limit(LOOKED_AT)
-        own = some.add_columns(literal(number).label("level")).subquery()
-        parts.append(select(own))
+        below = select(*columns).where(*_compared(group), evaluations.c.val_accuracy <= level)
+        below = below.order_by(evaluations.c.val_accuracy.desc()).limit(LOOKED_AT)
+        parts.append(
+            _points(asked, x, below.subquery()).add_columns(literal(number).label("level"))
+        )
     if not parts:
         return []
     found = _allowed(asked, union_all(*parts).cte("near"))
@@ -100,12 +107,17 @@ def _compared(group: str) -> tuple[Any, ...]:
     return own.comparable == group, own.status == "completed", own.val_accuracy.is_not(None)
 
 
-def _columns(asked: Asked, x: str) -> Select[Any]:
-    """What is asked of the index alone."""
-    own = evaluations.c
-    columns = (own.key, own.comparable, own.architecture, own[x].label("x"))
-    query = select(*columns, (-own.val_accuracy).label("y"))
-    return query.where(own[x].is_not(None), *asked.own_conditions())
+def _needed(asked: Asked) -> tuple[str, ...]:
+    """Names of the columns that `_points` asks for, those outside of the index only if it does."""
+    bounds = {*asked.where.at_most, *asked.where.at_least}
+    return INDEXED if bounds <= {*INDEXED} else (*INDEXED, "seconds", "metrics")
+
+
+def _points(asked: Asked, x: str, of: FromClause = evaluations) -> Select[Any]:
+    """What the index alone tells."""
+    columns = (of.c.key, of.c.comparable, of.c.architecture, of.c[x].label("x"))
+    query = select(*columns, (-of.c.val_accuracy).label("y"))
+    return query.where(of.c[x].is_not(None), *asked.own_conditions(of))
 
 
 def _allowed(asked: Asked, near: CTE) -> CTE:
