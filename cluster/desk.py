@@ -73,11 +73,12 @@ class Task:
     def die(self, reason: str, is_workers_death: bool) -> None:
         """The present attempt has lost its worker."""
         self.deaths += is_workers_death
-        fidelity = self.last_report.fidelity if self.last_report and self.has_reported else 0.0
+        last = self.last_report if self.has_reported else None
         end = LostAttempt(
             error=reason,
             worker=self.worker,
-            fidelity=fidelity,
+            fidelity=last.fidelity if last else 0.0,
+            details=last.details if last else {},
             seconds=time.monotonic() - self.attempt_started,
         )
         self.lost = (*self.lost, end)

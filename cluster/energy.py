@@ -67,18 +67,14 @@ class GpuMeter:
             self._sample()
             self._sampler.start()
 
-    def stop(self) -> GpuUse:
-        """End the metering, and say what was used."""
-        self._stopped.set()
+    def so_far(self) -> GpuUse:
+        """What was used until now."""
         seconds = time.monotonic() - self._began
         if self._handle is None:
             return GpuUse(seconds=seconds, reason=self._refusal)
-        self._sampler.join()
         self._sample()
         energy, source = self._energy()
         alone = self._was_alone()
-        with contextlib.suppress(self._nvml.NVMLError):
-            self._nvml.nvmlShutdown()
         reason = self._why_none(alone, energy)
         energy = None if reason else energy
         return GpuUse(
@@ -90,6 +86,17 @@ class GpuMeter:
             alone=alone,
             reason=reason,
         )
+
+    def stop(self) -> GpuUse:
+        """End the metering, and say what was used."""
+        self._stopped.set()
+        if self._handle is None:
+            return self.so_far()
+        self._sampler.join()
+        used = self.so_far()
+        with contextlib.suppress(self._nvml.NVMLError):
+            self._nvml.nvmlShutdown()
+        return used
 
     def _open(self) -> None:
         try:

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -24,11 +24,13 @@ class Report:
 
     Args:
         checkpoint: How far it was when it last wrote a checkpoint, where it says so.
+        details: What else there is to say of it until now; what is left of it if it ends here.
     """
 
     fidelity: float
     metrics: Mapping[str, float]
     checkpoint: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 Work = Callable[[Any], Generator[Report, None, Any]]
@@ -42,7 +44,7 @@ class LostAttempt:
     """A start of some work that ended with its worker.
 
     Args:
-        fidelity: Of its last report.
+        fidelity, details: Of its last report.
         seconds: Until the loss was known.
     """
 
@@ -50,6 +52,7 @@ class LostAttempt:
     worker: str = ""
     fidelity: float = 0.0
     seconds: float = 0.0
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

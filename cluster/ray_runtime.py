@@ -37,7 +37,7 @@ SETTINGS_OF_RAY_STARTED_HERE = {
 }
 
 
-def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
+def enter_ray(address: str | None, folder: str, cpus: float, gpus: float | None = None) -> bool:
     """Connect this process to Ray, unless it is connected; True if that was done here.
 
     Args:
@@ -45,6 +45,7 @@ def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
             started on this machine.
         folder: Where a Ray started here keeps its sockets and logs.
         cpus: CPUs that a Ray started here claims at least, this machine's cores else.
+        gpus: GPUs that it claims, those of this machine else.
 
     Raises:
         ClusterError: If Ray doesn't answer or start.
@@ -61,6 +62,7 @@ def enter_ray(address: str | None, folder: str, cpus: float) -> bool:
         options = {
             "address": "local",
             "num_cpus": max(math.ceil(cpus), count_usable_cores()),
+            "num_gpus": gpus,
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
             "_temp_dir": folder,
@@ -135,6 +137,12 @@ def count_slots(needs: Mapping[str, float]) -> int:
             "ask for less or add nodes."
         )
     return slots
+
+
+def gpu_each(workers: int = 1) -> float:
+    """GPUs for each of so many workers: 1, or 0 where Ray has fewer; some with and some without
+    could not train together."""
+    return 1.0 if ray.cluster_resources().get("GPU", 0) >= workers else 0.0
 
 
 def wait_for_slots(needs: Mapping[str, float], wait_s: float, say: Callable[[str], None]) -> int:

@@ -23,7 +23,8 @@ import ray
 from ray import cloudpickle
 
 from cluster.executor import LostAttempt, OnReport, Report, Result, Verdict, Work
-from cluster.ray_runtime import enter_ray, is_started_here, make_folder, wait_for_slots
+from cluster.ray_runtime import enter_ray, gpu_each, is_started_here, make_folder, wait_for_slots
+from cluster.ray_tune import Luggage
 
 POLL_S = 0.25
 MOST_FAILURES = 100
@@ -85,6 +86,7 @@ class Ledger:
                 worker=", ".join(worker for _, worker in sorted(self._workers.items())),
                 fidelity=self._last.fidelity if self._last else 0.0,
                 seconds=time.monotonic() - self._started,
+                details=self._last.details if self._last else {},
             )
         )
         self._error = ""
@@ -130,6 +132,9 @@ def _take_part(config: dict[str, Any]) -> None:
         return
     _choose_gpu()
     try:
+        if config["luggage"] is not None:
+            unpack, content = ray.get(config["luggage"])
+            unpack(content)
         running = cloudpickle.loads(config["work"])(cloudpickle.loads(config["payload"]))
         while True:
             try:
@@ -176,7 +181,7 @@ class RayTrainExecutor:
         work: What each worker does with a payload.
         on_report: Called while results are collected; a STOP is heard at the next report.
         gpus_per_worker: None gives each a GPU where there are enough of them.
-        address: As in `cluster.ray_tune.RayTuneExecutor`, and so `wait_s` and `on_wait`.
+        address: As in `cluster.ray_tune.RayTuneExecutor`, and so `luggage`, `wait_s`, `on_wait`.
 
     Raises:
         ClusterError: If Ray can't be reached or lacks what the workers need.
@@ -191,6 +196,7 @@ class RayTrainExecutor:
         cpus_per_worker: float = 1.0,
         gpus_per_worker: float | None = None,
         max_worker_deaths: int = 3,
+        luggage: Luggage | None = None,
         address: str | None = None,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] = print,
@@ -202,11 +208,13 @@ class RayTrainExecutor:
         self._entered = False
         try:
             self._entered = enter_ray(address, self._folder, workers * cpus_per_worker)
-            gpus = _share_of_gpus(workers) if gpus_per_worker is None else gpus_per_worker
+            gpus = gpu_each(workers) if gpus_per_worker is None else gpus_per_worker
             self._needs = {"CPU": cpus_per_worker} | ({"GPU": gpus} if gpus else {})
-            all_needs = {name: workers * amount for name, amount in self._needs.items()}
+            self.needs = {name: workers * amount for name, amount in self._needs.items()}
+            """What all workers hold together."""
             own = is_started_here(self._entered, address)
-            wait_for_slots(all_needs, 0.0 if own else wait_s, on_wait)
+            self._luggage = None if own or luggage is None else ray.put(luggage)
+            wait_for_slots(self.needs, 0.0 if own else wait_s, on_wait)
         except BaseException:
             self._leave()
             raise
@@ -311,7 +319,12 @@ class RayTrainExecutor:
 
         trainer = TorchTrainer(
             _take_part,
-            train_loop_config={"work": self._pickled_work, "payload": payload, "ledger": ledger},
+            train_loop_config={
+                "work": self._pickled_work,
+                "payload": payload,
+                "ledger": ledger,
+                "luggage": self._luggage,
+            },
             scaling_config=train.ScalingConfig(
                 num_workers=self._workers,
                 use_gpu="GPU" in self._needs,
@@ -327,8 +340,3 @@ class RayTrainExecutor:
         except Exception:
             if ray.is_initialized():
                 ledger.finish.remote(None, traceback.format_exc())
-
-
-def _share_of_gpus(workers: int) -> float:
-    """A GPU each, or none: gloo and nccl can't be mixed."""
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= workers else 0.0

@@ -28,11 +28,15 @@ from cluster.errors import ClusterError
 from cluster.executor import OnReport, Report, Result, Verdict, Work
 from cluster.ray_runtime import (
     enter_ray,
+    gpu_each,
     is_own_node_alive,
     is_started_here,
     make_folder,
     wait_for_slots,
 )
+
+Luggage = tuple[Callable[[Any], None], Any]
+"""What is to be called in a worker before its first work, and with what."""
 
 LOOK_S = 10.0
 """How often the driver looks whether Ray still takes it for alive."""
@@ -58,9 +62,12 @@ class RayTuneExecutor:
         on_report: Called in Tune's thread.
         slots: Payloads side by side; by default as many as the resources allow.
         cpus_per_task: CPUs that a payload reserves, and its number of OpenMP threads.
-        gpus_per_task: GPUs, or the share of one, that a payload reserves.
+        gpus_per_task: GPUs, or the share of one, that a payload reserves; None is a whole one
+            where Ray has any.
         memory_bytes: Memory that a payload reserves; nobody enforces it.
         address: HOST:PORT of a Ray head, or `auto`.
+        luggage: What every worker gets once, through Ray's object store, where Ray has other
+            machines than this one or may have.
         wait_s: How long a Ray that is there may take to have what one payload needs.
         on_wait: Told so, when it is waited for.
 
@@ -75,20 +82,22 @@ class RayTuneExecutor:
         *,
         slots: int | None = None,
         cpus_per_task: float = 1.0,
-        gpus_per_task: float = 0.0,
+        gpus_per_task: float | None = 0.0,
         memory_bytes: int | None = None,
         max_worker_deaths: int = 3,
         address: str | None = None,
+        luggage: Luggage | None = None,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] = print,
     ) -> None:
-        needs = {"CPU": cpus_per_task, "GPU": gpus_per_task, "memory": memory_bytes or 0}
-        needs = {name: amount for name, amount in needs.items() if amount}
         # The paths of Ray's sockets begin here and may hold 107 characters: not in TMPDIR.
         self._folder = make_folder()
         self._entered = False
         try:
             self._entered = enter_ray(address, self._folder, (slots or 0) * cpus_per_task)
+            gpus = gpu_each() if gpus_per_task is None else gpus_per_task
+            needs = {"CPU": cpus_per_task, "GPU": gpus, "memory": memory_bytes or 0}
+            needs = {name: amount for name, amount in needs.items() if amount}
             own = is_started_here(self._entered, address)
             found = wait_for_slots(needs, 0.0 if own else wait_s, on_wait)
             self._slots = slots or found
@@ -97,7 +106,11 @@ class RayTuneExecutor:
             raise
         self._desk = Desk(on_report, max_worker_deaths)
         trainable = tune.with_resources(
-            tune.with_parameters(_Worker, pickled_work=cloudpickle.dumps(work)),
+            tune.with_parameters(
+                _Worker,
+                pickled_work=cloudpickle.dumps(work),
+                luggage=None if own else luggage,
+            ),
             tune.PlacementGroupFactory([needs]),
         )
         self._thread = threading.Thread(target=self._run, args=(trainable,), daemon=True)
@@ -187,8 +200,8 @@ class _Parcel:
 class _Worker(tune.Trainable):
     """Advances one generator by one report a step; handed on from trial to trial."""
 
-    def setup(self, config: dict[str, Any], pickled_work: bytes) -> None:
-        self._pickled_work = pickled_work
+    def setup(self, config: dict[str, Any], pickled_work: bytes, luggage: Luggage | None) -> None:
+        self._pickled_work, self._luggage = pickled_work, luggage
         self._work: Work | None = None
         self._generator: Generator[Report, None, Any] | None = None
         self.reset_config(config)
@@ -202,6 +215,9 @@ class _Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         try:
             if self._work is None:
+                if self._luggage is not None:
+                    unpack, content = self._luggage
+                    unpack(content)
                 self._work = cloudpickle.loads(self._pickled_work)
             if self._generator is None:
                 self._generator = self._work(cloudpickle.loads(self._parcel.content))

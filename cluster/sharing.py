@@ -7,6 +7,7 @@ Ray's fractions say how many start on a GPU; this says when one of them has it f
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -65,3 +66,25 @@ class GpuRoom:
             yield handle
         finally:
             os.close(handle)
+
+
+def share_of_gpu(peak_bytes: int, gpu_bytes: int, margin: float) -> float:
+    """The share of a GPU to reserve for work that took so much of its memory at most.
+
+    As many fit on the GPU as have `peak x (1 + margin)` each, and share it evenly, so that no
+    memory is reserved for nobody; it is rounded down to the ten-thousandths that Ray counts in.
+    Work of which no two fit has the GPU for itself.
+
+    >>> share_of_gpu(2 * 2**30, 24 * 2**30, 0.2), share_of_gpu(7 * 2**30, 24 * 2**30, 0.1)
+    (0.1, 0.3333)
+
+    Raises:
+        ClusterError: If not even one fits.
+    """
+    if peak_bytes > gpu_bytes:
+        raise ClusterError(
+            f"One trial needs {peak_bytes / 2**30:.3g} GiB of a GPU that has "
+            f"{gpu_bytes / 2**30:.3g} GiB; use a larger GPU, or smaller batches or networks."
+        )
+    fitting = max(1, int(gpu_bytes / (peak_bytes * (1.0 + margin))))
+    return math.floor(1e4 / fitting) / 1e4

@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--resolution", type=int, default=16)
     parser.add_argument("--most-macs", type=int, default=3_000_000, help="bound and reference")
-    parser.add_argument("--eta", type=float, default=2.0, help="of --live")
+    parser.add_argument("--eta", type=float, default=3.0, help="of --live")
     parser.add_argument("--sampler", default="random", help="of --live")
     parser.add_argument("--live", action="store_true")
     parser.add_argument("--store", type=Path, help="folder to keep what was trained")

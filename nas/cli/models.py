@@ -90,7 +90,9 @@ def pareto(
     whose = "" if of == "search" else f" ({of})"
     if len({model.recipe for model in rows}) > 1:
         errors.print("These networks were trained by different recipes: the longer has it easier.")
-    print_models(opened, row, rows, f"Pareto front of {row.name} ({row.id}){whose}, {title}")
+    print_models(
+        opened, row, rows, f"Pareto front of {row.name} ({row.id}){whose}, {title}", axes or ()
+    )
 
 
 def list_models(
@@ -327,6 +329,9 @@ def _bounds(job: JobRow, where: list[str] | None) -> list[Bound]:
 
     own = [str(objective["metric"]) for objective in job.objectives]
     metrics = {*COST_METRICS, "val_accuracy", "test_accuracy", "seconds", *own}
+    # latency_ms@DEVICE is a measurement; the store says whether there is such a device
+    named = [text.partition("<")[0].partition(">")[0].strip() for text in where]
+    metrics |= {name for name in named if "@" in name}
     return [parse_bound(text, metrics) for text in where]
 
 

@@ -58,6 +58,13 @@ def serve(
     https: Annotated[
         bool, typer.Option("--https", help="It is reached by HTTPS, through a proxy.")
     ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            help="As query=30s, body=2Mi or exports=2; may be repeated; see docs/service.md.",
+        ),
+    ] = None,
     log: Annotated[
         str | None, typer.Option("--log", help="json or text; by default text at a terminal.")
     ] = None,
@@ -68,8 +75,9 @@ def serve(
 ) -> None:
     """The HTTP API and the page over a store."""
     from nas.server.logs import set_up_logs
-    from nas.server.settings import Settings
+    from nas.server.settings import Settings, limits_from
 
+    limits = limits_from(limit or ())
     set_up_logs(log or ("text" if sys.stderr.isatty() else "json"), log_level)
 
     settings = Settings(
@@ -85,6 +93,7 @@ def serve(
         store_on_nodes=store_on_nodes,
         hosts=tuple(host_name or ()),
         secure=https,
+        limits=limits,
     )
     from nas.server.listen import listen
 

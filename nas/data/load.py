@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,14 @@ import numpy as np
 
 from nas.data.arrays import open_digits, open_npz
 from nas.data.cache import read_entry, write_entry
+from nas.data.carried import entry_name, find_arrived
 from nas.data.folders import open_folder
 from nas.data.images import ImageData, Part, channel_statistics
 from nas.data.remote import fetch, is_remote, node_cache
 from nas.data.source import RawData, Source
 from nas.data.spec import DataSpec
 from nas.data.split import cut
-from nas.errors import InvalidRequestError
+from nas.errors import InvalidRequestError, WrongDataError
 
 
 def load_data(
@@ -38,8 +38,9 @@ def load_data(
     >>> data.sizes, data.source_size, data.channels
     ('1222 train, 216 validation, 359 test', (8, 8), 1)
     """
-    if cache and expected_hash:
-        found = read_entry(_entry(cache, spec, expected_hash))
+    if expected_hash:
+        found = read_entry(_entry(cache, spec, expected_hash)) if cache else None
+        found = found or find_arrived(entry_name(spec, expected_hash))
         if found:
             return found
     source = open_source(spec)
@@ -58,7 +59,7 @@ def prepared_folder(artifacts: str) -> str:
 def check_same(content_hash: str, expected_hash: str | None, source: str) -> None:
     """Refuse a source that is no longer what a job began with."""
     if expected_hash and content_hash != expected_hash:
-        raise InvalidRequestError(
+        raise WrongDataError(
             f"`{source}` must still hold what the job began with, content "
             f"{expected_hash[:12]}, but got {content_hash[:12]}. "
             f"Restore the files, or start a new job."
@@ -87,10 +88,7 @@ def open_source(spec: DataSpec) -> Source:
 
 
 def _entry(cache: str | Path, spec: DataSpec, content_hash: str) -> Path:
-    # the place is left out: the same images elsewhere share the entry
-    settings = spec.model_dump_json(exclude={"source"})
-    name = hashlib.sha256(f"{content_hash} {settings}".encode()).hexdigest()[:32]
-    return Path(cache) / name
+    return Path(cache) / entry_name(spec, content_hash)
 
 
 def _prepare(source: Source, spec: DataSpec) -> ImageData:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cluster.executor import Report
-from nas.errors import InvalidRequestError
-from nas.evaluation.contract import Evaluator, Outcome, Request
+from nas.errors import InvalidRequestError, WrongDataError
+from nas.evaluation.contract import Evaluator, Outcome, Request, Status
 
 EVALUATORS = {
     "python": "nas.evaluation.python:PythonEvaluator",
@@ -16,6 +17,9 @@ EVALUATORS = {
     "training": "nas.evaluation.training:TrainingEvaluator",
 }
 """Name -> where its class is; imported when asked for, since training brings torch."""
+
+ENDS_JOB = "ends_job"
+"""Detail of an outcome which no other worker could better."""
 
 _prepared: set[Evaluator] = set()
 
@@ -40,6 +44,12 @@ def work(
     """What an executor does with a payload, in whatever process: prepare once, then evaluate."""
     evaluator, requests = payload
     if evaluator not in _prepared:
-        evaluator.prepare()
+        try:
+            evaluator.prepare()
+        except WrongDataError as error:
+            failed = Outcome(
+                key="", status=Status.FAILED, reason=str(error), details={ENDS_JOB: True}
+            )
+            return [replace(failed, key=request.key) for request in requests]
         _prepared.add(evaluator)
     return (yield from evaluator.evaluate(requests))

@@ -22,13 +22,13 @@ class Stay:
 
     device: str = ""
     uuid: str = ""
+    meter: GpuMeter | None = None
     use: GpuUse | None = None
 
-    def details(self) -> dict[str, Any]:
-        """As an outcome carries it; nothing for a CPU."""
-        if self.use is None:
-            return {}
-        return {"gpu": {"name": self.device, "uuid": self.uuid, **asdict(self.use)}}
+    def details(self) -> dict[str, Any] | None:
+        """What it used until now or until its end, as an outcome carries it; None for a CPU."""
+        use = self.meter.so_far() if self.use is None and self.meter is not None else self.use
+        return None if use is None else {"name": self.device, "uuid": self.uuid, **asdict(use)}
 
 
 @contextlib.contextmanager
@@ -47,11 +47,11 @@ def staying(device: torch.device, share: float, alone: bool) -> Iterator[Stay]:
     stay = Stay(device=torch.cuda.get_device_name(device), uuid=device_uuid(device))
     with _entered(stay.uuid, share, alone):
         torch.cuda.reset_peak_memory_stats(device)
-        meter = GpuMeter(stay.uuid, is_reserved=alone or share >= 1.0)
+        stay.meter = GpuMeter(stay.uuid, is_reserved=alone or share >= 1.0)
         try:
             yield stay
         finally:
-            stay.use = meter.stop()
+            stay.use = stay.meter.stop()
             free_memory()
 
 

@@ -6,19 +6,26 @@ import functools
 import logging
 import platform
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from cluster.executor import Report, Work
 from nas.data import DataSpec, ImageData, artifacts, load_data, prepared_folder
-from nas.errors import NasError
+from nas.data.carried import check_reachable
+from nas.errors import InvalidRequestError, NasError
 from nas.evaluation.contract import Outcome, Request, Status
-from nas.evaluation.on_gpu import free_memory, staying
+from nas.evaluation.on_gpu import Stay, free_memory, staying
 from nas.training.errors import OutOfMemory, TrainingInfeasible
 from nas.training.group import current_group
 from nas.training.recipe import Recipe, TrainOn
 from nas.training.train import EpochReport, Trained, choose_device, train
 from search_spaces.architecture import Architecture
+
+if TYPE_CHECKING:
+    from nas.training.rehearsal import Rehearsed
+
+CUDA_CONTEXT_BYTES = 512 * 2**20
+"""What a process takes of a GPU beside torch's own, about; NVML knows it better where it tells."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,69 +73,69 @@ class TrainingEvaluator:
             outcomes.append((yield from self._evaluate_one(request)))
         return outcomes
 
+    def rehearse(self, architecture: Architecture) -> Rehearsed:
+        """Measure what training a network holds, by a few steps in this process.
+
+        Raises:
+            TrainingInfeasible: If it does not fit into memory.
+        """
+        from nas.training.rehearsal import rehearse
+
+        device = choose_device(self.device)
+        with staying(device, 1.0, alone=False) as stay:
+            found = rehearse(architecture, self._load(), self.recipe, self.device)
+        if found.gpu_memory_bytes is None:
+            return found
+        seen = stay.use.peak_memory_bytes if stay.use is not None else None
+        peak = max(seen or 0, found.gpu_memory_bytes + CUDA_CONTEXT_BYTES)
+        return replace(found, gpu_memory_bytes=peak)
+
     def _load(self) -> ImageData:
         return _load_once(self.data, prepared_folder(self.artifacts), self.content_hash)
 
     def _evaluate_one(self, request: Request) -> Generator[Report, None, Outcome]:
-        curve: list[EpochReport] = []
-
-        def ended(status: Status, reason: str) -> Outcome:
-            return Outcome(
-                key=request.key,
-                status=status,
-                reason=reason,
-                curve=_plain(curve),
-                fidelity=float(curve[-1].epoch) if curve else 0.0,
-                seconds=sum((report.seconds for report in curve), 0.0),
-            )
-
+        course = _Course()
         try:
             if request.architecture is None:
                 raise NasError("Training needs an architecture, but the request has none.")
-            outcome = yield from self._train_somewhere(request, request.architecture, curve)
+            trained = yield from self._train_somewhere(request, request.architecture, course)
+            outcome = replace(trained, details=course.details())
         except TrainingInfeasible as infeasible:
-            outcome = ended(Status.INFEASIBLE, str(infeasible))
+            outcome = course.ended(request, Status.INFEASIBLE, str(infeasible))
         except NasError as error:
-            outcome = ended(Status.FAILED, str(error))
+            outcome = course.ended(request, Status.FAILED, str(error))
         except Exception as error:  # one network's fault must not end the others' work
             if current_group().size > 1:  # it may be the echo of another process's death
                 raise
             _log.exception("Training %s failed.", request.key)
-            outcome = ended(Status.FAILED, f"{type(error).__name__}: {error}")
+            outcome = course.ended(request, Status.FAILED, f"{type(error).__name__}: {error}")
         answers = current_group().is_first or outcome.status is Status.INFEASIBLE
         if answers and outcome.status is not Status.FAILED:  # another attempt goes on from there
             _forget(self.artifacts, _checkpoint_name(request))
         return outcome
 
     def _train_somewhere(
-        self, request: Request, architecture: Architecture, curve: list[EpochReport]
+        self, request: Request, architecture: Architecture, course: _Course
     ) -> Generator[Report, None, Outcome]:
         """Train among others on the GPU, and alone there if the memory was too small for all."""
         device = choose_device(self.device)
-        crowded = ""
         try:
-            with staying(device, self.gpu_share, alone=False) as stay:
-                outcome = yield from self._train(request, architecture, curve)
+            with staying(device, self.gpu_share, alone=False) as course.stay:
+                return (yield from self._train(request, architecture, course))
         except OutOfMemory as error:
             if device.type != "cuda" or self.gpu_share >= 1.0:
                 raise
-            crowded = str(error)
-        if crowded:  # out here nothing holds the failed attempt's tensors any more
-            free_memory()
-            curve.clear()
-            with staying(device, self.gpu_share, alone=True) as stay:
-                outcome = yield from self._train(request, architecture, curve)
-        if stay.use is None:
-            return replace(outcome, details={})
-        details = {**outcome.details, **stay.details()}
-        return replace(outcome, details=details | ({"tried_alone": crowded} if crowded else {}))
+            course.begin_alone(str(error))
+        # out here nothing holds the failed attempt's tensors any more
+        free_memory()
+        with staying(device, self.gpu_share, alone=True) as course.stay:
+            return (yield from self._train(request, architecture, course))
 
     def _train(
-        self, request: Request, architecture: Architecture, curve: list[EpochReport]
+        self, request: Request, architecture: Architecture, course: _Course
     ) -> Generator[Report, None, Outcome]:
         data = self._load()
         checkpoints: list[int] = []
-        metered = 0
         running = train(
             architecture,
             data,
@@ -143,19 +150,16 @@ class TrainingEvaluator:
         try:
             while True:
                 report = next(running)
-                metered += 1
-                curve.append(report)
+                course.curve.append(report)
                 last = float(checkpoints[-1]) if checkpoints else None
-                yield Report(float(report.epoch), _numbers(report), last)
+                yield Report(float(report.epoch), _numbers(report), last, course.details())
         except StopIteration as end:
             trained: Trained = end.value
         finally:
             running.close()
-        curve[:] = trained.curve
         if not current_group().is_first:
             return Outcome(key=request.key, status=Status.COMPLETED)
-        outcome = self._measured(request, architecture, data, trained)
-        return replace(outcome, details={"epochs_here": metered})
+        return self._measured(request, architecture, data, trained)
 
     def _initial_state(self) -> Mapping[str, Any] | None:
         sha256 = self.recipe.initial_weights
@@ -202,6 +206,47 @@ class TrainingEvaluator:
         return artifacts.put_bytes(self.artifacts, "weights", ".safetensors", save(state))
 
 
+@dataclass(eq=False, slots=True)
+class _Course:
+    """What is known of a training while it runs.
+
+    Args:
+        curve: The epochs of this attempt.
+        crowded: Why it was tried among others on a GPU in vain, and what it used of it there.
+    """
+
+    curve: list[EpochReport] = field(default_factory=list)
+    stay: Stay = field(default_factory=Stay)
+    crowded: dict[str, Any] = field(default_factory=dict)
+
+    def begin_alone(self, reason: str) -> None:
+        """Another try begins, since memory was short among others."""
+        self.crowded = {"tried_alone": reason, "gpu_among_others": self.stay.details()}
+        self.curve.clear()
+
+    def details(self) -> dict[str, Any]:
+        """As an outcome carries them; nothing on a CPU."""
+        used = self.stay.details()
+        if used is None:
+            return {}
+        if current_group().size > 1 and used["energy_j"] is not None:
+            reason = f"one of {current_group().size} GPUs was metered"
+            used |= {"energy_j": None, "mean_power_w": None, "reason": reason}
+        return {"epochs_here": len(self.curve), **self.crowded, "gpu": used}
+
+    def ended(self, request: Request, status: Status, reason: str) -> Outcome:
+        """An end without weights."""
+        return Outcome(
+            key=request.key,
+            status=status,
+            reason=reason,
+            curve=_plain(self.curve),
+            fidelity=float(self.curve[-1].epoch) if self.curve else 0.0,
+            seconds=sum((report.seconds for report in self.curve), 0.0),
+            details=self.details(),
+        )
+
+
 def weights_name(sha256: str) -> str:
     """Where weights lie under the artifact location."""
     return f"weights/{sha256}.safetensors"
@@ -210,7 +255,11 @@ def weights_name(sha256: str) -> str:
 # one job's data set, and that of the job before it; equal specs share the images
 @functools.lru_cache(maxsize=2)
 def _load_once(spec: DataSpec, cache: str, content_hash: str | None) -> ImageData:
-    return load_data(spec, cache=cache, expected_hash=content_hash)
+    try:
+        return load_data(spec, cache=cache, expected_hash=content_hash)
+    except InvalidRequestError:
+        check_reachable(spec.source)
+        raise
 
 
 def _checkpoint_name(request: Request) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from nas.jobs.budget import WALL, cut_off_seconds
+from nas.jobs.budget import MEASURED, WALL, cut_off_seconds
 from nas.store import JobRow
 from nas.store.usage import Usage
 
@@ -34,7 +32,7 @@ class Accounts:
 
 def accounts_of(job: JobRow, usage: Usage) -> Accounts:
     """Add up attempts, and what the driver noted of those that it could not end."""
-    execution: Mapping[str, Any] = job.spec.get("execution", {})
+    execution = {**job.spec.get("execution", {}), **job.attributes.get(MEASURED, {})}
     cut_off = cut_off_seconds(job.attributes)
     # rows from before reservations were kept, and what no attempt tells of
     unknown = usage.unknown_seconds + cut_off

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nas.errors import InvalidRequestError
+from nas.periodic import Periodic
 from nas.quantity import parse_duration, parse_quantity
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nas.store import JobRow, Store
 
 WALL, OPEN, CUT_OFF, SPENT = "wall_time_s", "open_seconds", "cut_off_seconds", "budget_spent"
+MEASURED = "measured"
+"""Attribute of a job: what a trial was measured to hold (`nas.jobs.measured`)."""
 KEPT_EVERY_S = 10.0
 
 
@@ -142,31 +144,15 @@ def counting(
         counted = {WALL: spending.wall_time_s, OPEN: spending.open_seconds, CUT_OFF: cut_off}
         store.update_job(job.id, attributes=counted)
 
-    with _every(KEPT_EVERY_S, write):
-        yield spending
+    write()
+    try:
+        with contextlib.closing(Periodic(write, KEPT_EVERY_S, "Noting what is spent")):
+            yield spending
+    finally:
+        with contextlib.suppress(Exception):  # what was written last counts then
+            write()
 
 
 def cut_off_seconds(attributes: Mapping[str, Any]) -> float:
     """Worker seconds of trials that ran when their driver ended, in all its ends so far."""
     return float(attributes.get(CUT_OFF, 0.0)) + float(attributes.get(OPEN, 0.0))
-
-
-@contextlib.contextmanager
-def _every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
-    end = threading.Event()
-
-    def keep() -> None:
-        while not end.wait(seconds):
-            with contextlib.suppress(Exception):  # a store that is away for a moment
-                do()
-
-    keeper = threading.Thread(target=keep, name="spending", daemon=True)
-    do()
-    keeper.start()
-    try:
-        yield
-    finally:
-        end.set()
-        keeper.join(timeout=5)
-        with contextlib.suppress(Exception):
-            do()

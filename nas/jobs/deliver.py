@@ -109,13 +109,14 @@ def deliver(
 
 
 def network_to_export(
-    store: Store, name: str, job: str | None = None
+    store: Store, name: str, job: str | None = None, *, files: bool = True
 ) -> tuple[JobRow, Architecture]:
     """The network that a name means, and the job whose data and recipe it goes by.
 
     Args:
         name: A network's, or a job's: its family member that is best on validation.
         job: In place of the job that `name` names, or of the latest.
+        files: As for `find_architecture`.
 
     Raises:
         InvalidRequestError: If there is no such network or job.
@@ -131,7 +132,7 @@ def network_to_export(
     if own is not None and "/" not in name and is_over_table(own):
         raise table_error(f"{own.name} ({own.id})")
     if own is None or "/" in name:
-        architecture = find_architecture(name, store)
+        architecture = find_architecture(name, store, files=files)
         return own if own is not None and job is None else store.find_job(job), architecture
     chosen = summarise(store, own).chosen
     if chosen is None or chosen.architecture is None:

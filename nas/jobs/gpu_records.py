@@ -1,4 +1,4 @@
-"""What a training used of its GPU, as measurements in the store."""
+"""What a training used of its GPU, as measurements in the store, and what each attempt used."""
 
 from __future__ import annotations
 
@@ -45,6 +45,24 @@ def measured_on_gpu(store: Store, finished: Finished | None) -> tuple[Measuremen
         row("mean_power_w", "W", used["mean_power_w"], str(used["reason"])),
         row("gpu_memory_bytes", "B", memory, unseen),
     )
+
+
+def energy_of_attempt(
+    details: Mapping[str, Any], gpus: float | None, lost: bool = False
+) -> tuple[float | None, str | None]:
+    """Joules that an attempt used of its GPU, or None and why, by what it said of itself.
+
+    Args:
+        gpus: What it held of them.
+        lost: It ended with its worker, and what it said last is not of its end.
+    """
+    used = [details[name] for name in ("gpu_among_others", "gpu") if details.get(name)]
+    if not used:
+        return None, "it ended before it told what it used" if gpus else None
+    for one in used:
+        if one["energy_j"] is None:
+            return None, str(one["reason"])
+    return sum(one["energy_j"] for one in used), "until its last report" if lost else None
 
 
 def _why_partial(evaluation: EvaluationRow) -> str:

@@ -16,6 +16,7 @@ from nas.data.remote import is_remote
 from nas.errors import InvalidRequestError, NasError
 from nas.jobs.process import local_state
 from nas.kills import at_kill
+from nas.periodic import Periodic
 from nas.search.journal import Journal
 from nas.store import JobRow, Store
 from nas.store.jobs import LEASE_S
@@ -58,24 +59,20 @@ def held(store: Store, job: JobRow, driver: str) -> Iterator[Hold]:
             f"Job {job.name} ({job.id}) is being run by another driver. "
             f"Wait for it, or stop it first: nas stop {job.id}."
         )
-    end, hold = threading.Event(), Hold()
+    hold = Hold()
     in_main = threading.current_thread() is threading.main_thread()
 
     def keep() -> None:
-        while not end.wait(LEASE_S / 3):
+        if not hold.lost:
             hold.lost = _renew(store, job, driver)
-            if hold.lost:
-                if in_main and not end.is_set():
-                    _thread.interrupt_main()
-                return
+            if hold.lost and in_main and not keeper.closed:
+                _thread.interrupt_main()
 
-    keeper = threading.Thread(target=keep, name="job-lease", daemon=True)
-    keeper.start()
+    keeper = Periodic(keep, LEASE_S / 3, "Renewing the lease of a job")
     try:
         yield hold
     finally:
-        end.set()
-        keeper.join(timeout=5)
+        keeper.close()
         with contextlib.suppress(NasError):  # it runs out by itself
             store.release_job(job.id, driver)
 

@@ -16,16 +16,22 @@ if TYPE_CHECKING:
     from nas.store import Store, TrialRow
 
 
-def find_architecture(name: str, store: Store | str) -> Architecture:
+def find_architecture(name: str, store: Store | str, *, files: bool = True) -> Architecture:
     """Read `efficientnet_b0`, a fingerprint or its prefix, `JOB/12`, or a `.json` file.
 
     Args:
         store: A store, or its URL: opened only for names that need it.
+        files: Whether a file may be named: not by who asks a server, whose files they are.
 
     Raises:
         InvalidRequestError: If it is none of these, or the prefix is not unique.
     """
     if name.endswith(".json"):
+        if not files:
+            raise InvalidRequestError(
+                f"A network is named by a published name, a fingerprint or JOB/12, but got "
+                f"{name!r:.80}."
+            )
         return _from_file(Path(name))
     if "/" in name:
         return _from_store(name, _opened(name, store))
@@ -34,9 +40,8 @@ def find_architecture(name: str, store: Store | str) -> Architecture:
     except UnknownNameError as error:
         if re.fullmatch(r"[0-9a-f]{4,32}", name):
             return _from_store(name, _opened(name, store))
-        raise InvalidRequestError(
-            f"{error} It may also be a fingerprint, a trial as JOB/12, or a .json file."
-        ) from None
+        others = "a fingerprint, a trial as JOB/12" + (", or a .json file" if files else "")
+        raise InvalidRequestError(f"{error} It may also be {others}.") from None
 
 
 def _from_file(path: Path) -> Architecture:
@@ -81,12 +86,13 @@ def _trial(store: Store, name: str) -> TrialRow:
     if not number.isdecimal():
         raise InvalidRequestError(f"A trial must be named like JOB/12, but got {name!r}.")
     job = store.find_job(job_name)
-    trials = {row.number: row for row in store.trials(job.id)}
-    if int(number) not in trials:
+    trial = store.trial(job.id, int(number))
+    if trial is None:
         raise InvalidRequestError(
-            f"Job {job.name} has no trial {number}; it has {len(trials)}, counted from 0."
+            f"Job {job.name} has no trial {number}; it has "
+            f"{sum(store.count_trials(job.id).values())}, counted from 0."
         )
-    return trials[int(number)]
+    return trial
 
 
 def stored_architecture(store: Store, fingerprint: str) -> Architecture:

@@ -95,11 +95,20 @@ def count_processes(store: Store) -> int:
     return sum(_lives(job) for state in live for job in store.list_jobs(state=state))
 
 
-def last_words(job: JobRow) -> str:
+def why_it_ended(job: JobRow) -> str:
     """Why the process of a job ended, as it said itself."""
-    lines = read_log(job, 0, 100_000)[0].strip().splitlines() if (_log(job)).exists() else []
-    own = [line.removeprefix("nas: ") for line in lines if line.startswith("nas: ")]
-    return own[-1] if own else "its process ended before it took the job up; its log says more"
+    said = read_log(job, 0, 100_000)[0] if _log(job).exists() else ""
+    return last_words(said) or "its process ended before it took the job up; its log says more"
+
+
+def last_words(said: str) -> str | None:
+    """The last of a process's lines that say what went wrong, as our commands write them.
+
+    >>> last_words("epoch 3\\nnas: No space left.\\nbye"), last_words("Killed")
+    ('No space left.', None)
+    """
+    own = [line for line in said.splitlines() if line.startswith("nas: ")]
+    return own[-1].removeprefix("nas: ") if own else None
 
 
 def read_log(job: JobRow, offset: int = 0, most: int = 65_536) -> tuple[str, int]:

@@ -9,8 +9,11 @@ from dataclasses import replace
 from functools import partial
 
 from cluster.executor import Executor, InlineExecutor, OnReport, Work
+from nas.data.carried import Luggage, pack, unpack
 from nas.jobs.budget import BudgetSpec, counting, note_end
 from nas.jobs.holding import held, hurry, new_driver, open_journal, polite_kills
+from nas.jobs.largest import largest_network
+from nas.jobs.measured import find_resources
 from nas.jobs.plan import Plan
 from nas.jobs.reporter import Reporter
 from nas.jobs.scale import run_scaling
@@ -27,7 +30,8 @@ from nas.search.progress import counts_for_budget
 from nas.search.records import trial_records
 from nas.search.samplers import make_sampler, sampler_remark
 from nas.search.samplers.contract import Problem, TrialState
-from nas.search.spending import BudgetSpent, Reserved
+from nas.search.spending import BudgetSpent, Reserved, Spending
+from nas.search.workshop import MakeExecutor
 from nas.store import JobRow, JobState, Store
 from nas.store.engine import StoreError
 from nas.store.patience import patient
@@ -37,6 +41,7 @@ from search_spaces.space import Choices
 
 SEARCH, SCALE = "search", "scale"
 STAGES = (SEARCH, SCALE)
+Carried = tuple[Callable[[Luggage], None], Luggage]
 FIRST_OF_EARLIER = 10
 """Most trials that earlier jobs choose at the start."""
 
@@ -57,10 +62,21 @@ def run_job(
         InvalidRequestError: If another live driver holds the job.
         NasError: If a stage cannot go on; the job is then failed, with the reason.
     """
-    store, execution = patient(store), plan.spec.execution
-    if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
-        execution = ExecutionSpec(executor="inline")
-    with driving(store, job, execution, plan.spec.budget) as evaluations:
+    store = patient(store)
+
+    def resources() -> ExecutionSpec:
+        nonlocal plan
+        if isinstance(plan, TablePlan):  # what takes microseconds is not sent to workers
+            return ExecutionSpec(executor="inline")
+        wait = partial(_say_waiting, store, job)
+        network = partial(largest_network, plan)
+        execution = find_resources(store, job, plan, network, reporter, wait)
+        spec = plan.spec.model_copy(update={"execution": execution})
+        plan = replace(plan, spec=spec)
+        return execution
+
+    luggage = None if isinstance(plan, TablePlan) else pack(plan.spec.data, plan.data)
+    with driving(store, job, resources, plan.spec.budget, luggage) as evaluations:
         if SEARCH in stages:
             run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
@@ -74,18 +90,26 @@ def run_job(
 
 @contextlib.contextmanager
 def driving(
-    store: Store, job: JobRow, execution: ExecutionSpec, budget: BudgetSpec
+    store: Store,
+    job: JobRow,
+    resources: Callable[[], ExecutionSpec],
+    budget: BudgetSpec,
+    luggage: Luggage | None = None,
 ) -> Iterator[Evaluations]:
     """Hold a job while this process works on it, and put down how that ended.
 
     The store may be away meanwhile: see `nas.store.patience`. A budget that is used up ends the
     block as if it were done, and the job is completed with a message that names it.
+
+    Args:
+        resources: Says what trials reserve; called once the job is held.
+        luggage: What travels with the job to every worker.
     """
     store, driver = patient(store), new_driver()
     with held(store, job, driver) as hold, polite_kills(store):
         try:
             note_lost_driver(store, job.id)
-            maker = _executor_maker(execution, partial(_say_waiting, store, job))
+            execution = resources()
             journal = open_journal(store, job, driver)
             artifacts = job.attributes.get("artifacts") if execution.executor == "ray" else None
             with (
@@ -93,7 +117,9 @@ def driving(
                 contextlib.closing(
                     Evaluations(
                         store,
-                        maker,
+                        _executor_maker(
+                            execution, partial(_say_waiting, store, job), spending, luggage
+                        ),
                         owner=job.id,
                         job=job.id,
                         journal=journal,
@@ -171,7 +197,7 @@ def _trials_allowed(store: Store, job: JobRow, plan: JobPlan) -> int:
 
 
 def reserved_by(execution: ExecutionSpec) -> Reserved:
-    """What a trial holds while it runs."""
+    """What a trial holds while it runs; of several workers together their executor says more."""
     return Reserved(cpus=execution.cpus_per_trial, gpus=execution.gpus_per_trial)
 
 
@@ -205,19 +231,25 @@ def _say_waiting(store: Store, job: JobRow, text: str) -> None:
 
 
 def _executor_maker(
-    spec: ExecutionSpec, on_wait: Callable[[str], None]
-) -> Callable[[Work, OnReport], Executor]:
+    spec: ExecutionSpec,
+    on_wait: Callable[[str], None],
+    spending: Spending,
+    luggage: Luggage | None,
+) -> MakeExecutor:
     def make(work: Work, on_report: OnReport) -> Executor:
         if spec.executor == "inline":
             return InlineExecutor(work, on_report)
+        carried = None if luggage is None else (unpack, luggage)
         waited: list[str] = []
 
         def say(text: str) -> None:
             waited.append(text)
             on_wait(text)
 
-        start = _start_group if spec.workers_together > 1 else _start_workers
-        executor = start(spec, work, on_report, say)
+        if spec.workers_together > 1:
+            executor, spending.reserved = _start_group(spec, work, on_report, say, carried)
+        else:
+            executor = _start_workers(spec, work, on_report, say, carried)
         if waited:
             on_wait("")
         return executor
@@ -226,7 +258,11 @@ def _executor_maker(
 
 
 def _start_workers(
-    spec: ExecutionSpec, work: Work, on_report: OnReport, on_wait: Callable[[str], None]
+    spec: ExecutionSpec,
+    work: Work,
+    on_report: OnReport,
+    on_wait: Callable[[str], None],
+    luggage: Carried | None,
 ) -> Executor:
     from cluster.ray_tune import RayTuneExecutor
 
@@ -240,17 +276,22 @@ def _start_workers(
         memory_bytes=None if memory is None else int(parse_quantity(memory)),
         wait_s=spec.wait_for_resources_s,
         on_wait=on_wait,
+        luggage=luggage,
     )
 
 
 def _start_group(
-    spec: ExecutionSpec, work: Work, on_report: OnReport, on_wait: Callable[[str], None]
-) -> Executor:
+    spec: ExecutionSpec,
+    work: Work,
+    on_report: OnReport,
+    on_wait: Callable[[str], None],
+    luggage: Carried | None,
+) -> tuple[Executor, Reserved]:
     from cluster.ray_train import RayTrainExecutor
     from nas.evaluation.training import work_together
 
     gpus = {"auto": spec.gpus_per_trial or None, "cpu": 0.0, "cuda": spec.gpus_per_trial or 1.0}
-    return RayTrainExecutor(
+    executor = RayTrainExecutor(
         partial(work_together, work),
         on_report,
         workers=spec.workers_together,
@@ -258,4 +299,6 @@ def _start_group(
         gpus_per_worker=gpus[spec.device],
         wait_s=spec.wait_for_resources_s,
         on_wait=on_wait,
+        luggage=luggage,
     )
+    return executor, Reserved(cpus=executor.needs["CPU"], gpus=executor.needs.get("GPU", 0.0))

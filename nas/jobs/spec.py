@@ -63,7 +63,7 @@ class EarlyStoppingSpec(_Part):
     """Successive halving on the non-dominated rank: at each rung the best share goes on."""
 
     first: float = Field(1.0, gt=0.0, description="epochs at the first rung")
-    eta: float = Field(2.0, gt=1.0, le=100.0, description="one in so many goes on, so much longer")
+    eta: float = Field(3.0, gt=1.0, le=100.0, description="one in so many goes on, so much longer")
     least: int = Field(4, ge=1, description="trials on a rung before any is stopped there")
     full: float | None = Field(
         None, gt=0.0, description="epochs of a whole evaluation; default: the recipe's"
@@ -181,11 +181,18 @@ class ScalingSpec(_Part):
         return tuple(sorted(set(value)))
 
 
+PER_TRIAL = ("cpus_per_trial", "gpus_per_trial", "memory_per_trial")
+"""What a trial reserves, by fields of `ExecutionSpec`."""
+
+
 class ExecutionSpec(_Part):
     """Where trials run: Ray Tune on this machine, or this process."""
 
     executor: Literal["ray", "inline"] = "ray"
     workers: int | None = Field(None, ge=1, le=100_000, description="default: one a core")
+    resources: Literal["given", "measure"] = Field(
+        "given", description="measure: what the space's largest network takes in a few steps"
+    )
     cpus_per_trial: float = Field(1.0, gt=0.0, le=1024.0)
     gpus_per_trial: float = Field(0.0, ge=0.0, le=64.0)
     memory_per_trial: str | None = Field(
@@ -198,6 +205,14 @@ class ExecutionSpec(_Part):
     workers_together: int = Field(
         1, ge=1, le=4_096, description="that train one network side by side, in `nas train`"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _found_or_given(cls, value: Any) -> Any:
+        given = [name for name in PER_TRIAL if isinstance(value, Mapping) and name in value]
+        if given and value.get("resources") == "measure":
+            raise ValueError(f"`resources: measure` finds {given[0]}, so one of both must go")
+        return value
 
     @field_validator("memory_per_trial", mode="before")
     @classmethod

@@ -212,6 +212,7 @@ def check_runnable(plan: JobPlan, store: Store) -> None:
     """Refuse a sampler, evaluator or scaling that could only fail later."""
     spec = plan.spec
     check_budget(spec)
+    check_resources(spec)
     for name in spec.search.start_with:
         get_published(name)
     make_sampler(
@@ -236,9 +237,22 @@ def check_runnable(plan: JobPlan, store: Store) -> None:
         check_scaling(plan, store, spec.scaling)
 
 
+def check_resources(spec: JobSpec) -> None:
+    """Refuse to measure what is not trained, or is not run by Ray."""
+    execution, evaluator = spec.execution, spec.evaluator.name
+    if execution.resources == "measure" and (execution.executor, evaluator) != ("ray", "training"):
+        raise InvalidRequestError(
+            "`execution.resources: measure` needs the evaluator 'training' and the executor 'ray', "
+            f"but this job has {evaluator!r} and {execution.executor!r}; set cpus_per_trial, "
+            "gpus_per_trial and memory_per_trial instead."
+        )
+
+
 def check_budget(spec: JobSpec) -> None:
     """Refuse a budget that could never be used up."""
-    if spec.budget.max_gpu_hours is not None and not spec.execution.gpus_per_trial:
+    execution = spec.execution
+    counted = execution.gpus_per_trial or execution.resources == "measure"
+    if spec.budget.max_gpu_hours is not None and not counted:
         raise InvalidRequestError(
             "`budget.max_gpu_hours` needs `execution.gpus_per_trial` above 0, by which GPU-hours "
             "are counted."

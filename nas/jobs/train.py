@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from nas.data.carried import pack
 from nas.errors import InvalidRequestError, NasError
 from nas.jobs.deliver import for_data
 from nas.jobs.front import table_error
+from nas.jobs.measured import find_resources
 from nas.jobs.reporter import Reporter
 from nas.jobs.run import driving
-from nas.jobs.spec import JobSpec
+from nas.jobs.spec import ExecutionSpec, JobSpec
 from nas.jobs.start import start_job
 from nas.jobs.trial_log import log_study
 from nas.search.candidates import Finished
@@ -40,7 +42,12 @@ def train_one(
     architecture = for_data(architecture, plan)
     candidate = plan.candidate(architecture, spec.full_recipe, seed=seed)
     end: Finished | None = None
-    with driving(store, job, spec.execution, spec.budget) as evaluations:
+
+    def resources() -> ExecutionSpec:
+        return find_resources(store, job, plan, lambda: architecture, reporter, print)
+
+    luggage = pack(spec.data, plan.data)
+    with driving(store, job, resources, spec.budget, luggage) as evaluations:
         on_end = log_study(store, job.id, "train", [({}, architecture_row(architecture))])
         reporter.progress(Snapshot(stage="training", done=0, total=1))
         (end,) = evaluate_all(evaluations, [candidate], on_end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nas.jobs.gpu_records import measured_on_gpu
+from nas.jobs.gpu_records import energy_of_attempt, measured_on_gpu
 from nas.search.candidates import Finished
 from nas.search.driver import Proposal
 from nas.search.samplers.contract import TrialRecord
@@ -124,8 +124,10 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
     if finished is None or finished.reused or finished.attempts == 0:
         return ()
     cpus, gpus = (held.cpus, held.gpus) if (held := finished.reserved) else (None, None)
-    lost = [
-        AttemptRow(
+    lost = []
+    for n, attempt in enumerate(finished.lost, 1):
+        energy_j, note = energy_of_attempt(attempt.details, gpus, lost=True)
+        row = AttemptRow(
             trial=number,
             number=before + n,
             state="failed",
@@ -135,11 +137,13 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
             fidelity=attempt.fidelity,
             cpus=cpus,
             gpus=gpus,
+            energy_j=energy_j,
+            energy_note=note,
         )
-        for n, attempt in enumerate(finished.lost, 1)
-    ]
+        lost.append(row)
     if len(lost) >= finished.attempts:  # the last one died, too
         return tuple(lost)
+    energy_j, note = energy_of_attempt(finished.details, gpus)
     last = AttemptRow(
         trial=number,
         number=before + finished.attempts,
@@ -151,6 +155,8 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
         fidelity=finished.evaluation.fidelity if finished.evaluation else 0.0,
         cpus=cpus,
         gpus=gpus,
+        energy_j=energy_j,
+        energy_note=note,
     )
     return (*lost, last)
 

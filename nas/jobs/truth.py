@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cluster.errors import ClusterError
 from cluster.ray_jobs import RayJob, RayJobs
-from nas.jobs.process import last_words, process_is_gone
+from nas.jobs.process import last_words, process_is_gone, why_it_ended
 from nas.store import ENDED_JOB_STATES, JobRow, JobState, Store
 
 LIVE = ("running", "waiting", "pending", "unreachable")
@@ -33,7 +33,7 @@ def find_truth(store: Store, job: JobRow) -> Truth:
     lives = expires is not None and expires > datetime.now(UTC)
     if job.ray_id is None:
         if process_is_gone(job):
-            return _settle(store, job, JobState.FAILED, last_words(job))
+            return _settle(store, job, JobState.FAILED, why_it_ended(job))
         state = "interrupted" if job.state == JobState.RUNNING and not lives else job.state
         return Truth(state=state, message=job.message)
     try:
@@ -57,8 +57,8 @@ def _ended(store: Store, job: JobRow, known: RayJob | None, lives: bool) -> Trut
     if known.state == "stopped":
         return _settle(store, job, JobState.STOPPED, "stopped on the cluster")
     last = (known.message.strip().splitlines() or [""])[-1].strip()
-    if last.startswith("nas: "):  # it said itself what was wrong
-        return _settle(store, job, JobState.FAILED, last.removeprefix("nas: "))
+    if (own := last_words(last)) is not None:
+        return _settle(store, job, JobState.FAILED, own)
     return _settle(store, job, JobState.LOST, f"its driver ended ({known.state}): {last}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,11 @@ METRICS = {
     "parameters": Metric("Parameters", si=True),
     "activations": Metric("Activations", si=True),
     "memory_bytes": Metric("Peak inference memory", "B", si=True),
+    "gpu_memory_bytes": Metric("Peak GPU memory", "B", si=True),
     "hypervolume": Metric("Hypervolume"),
     "resolution": Metric("Resolution", "pixels"),
 }
-_UNITS = {"ms": "ms", "mj": "mJ", "s": "s", "bytes": "B"}
+_UNITS = {"ms": "ms", "mj": "mJ", "j": "J", "w": "W", "s": "s", "bytes": "B"}
 
 
 def metric(name: str) -> Metric:
@@ -50,7 +51,12 @@ def metric(name: str) -> Metric:
 
     >>> metric("latency_ms")
     Metric(title='Latency', unit='ms', scale=1.0, si=False)
+    >>> metric("latency_ms@phone").title
+    'Latency on phone'
     """
+    name, _, device = name.partition("@")
+    if device:
+        return replace(metric(name), title=f"{metric(name).title} on {device}")
     if name in METRICS:
         return METRICS[name]
     words, _, last = name.rpartition("_")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cluster.executor import LostAttempt
 from nas.evaluation.contract import EvaluationKey, Evaluator, Status
@@ -43,6 +44,7 @@ class Finished:
     Args:
         evaluation: The stored evaluation; None where it failed, which is not stored as one.
         reused: It was in the store before, or computed for another ticket or job.
+        details: What its last attempt said of itself, what it used of a GPU among it.
         worker: Where it ran, as the executor names it.
         lost: Its attempts that a worker's death ended.
         reserved: What it held there.
@@ -56,6 +58,7 @@ class Finished:
     reused: bool = False
     attempts: int = 0
     seconds: float = 0.0
+    details: Mapping[str, Any] = field(default_factory=dict)
     worker: str = ""
     lost: tuple[LostAttempt, ...] = ()
     reserved: Reserved | None = None

@@ -2,7 +2,7 @@
 
 Whoever brings candidates (a sampler's loop, a study with a list) hands them in here. A key that
 is stored is answered from the store; one that another live job holds is waited for; one that
-this driver already works on is not started again; the rest goes to the executor.
+this driver already works on is not started again; the rest goes to the workshop.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from cluster.executor import Executor, OnReport, Report, Result, Verdict, Work
-from nas.evaluation import outbox, work
-from nas.evaluation.contract import Outcome, Request, Status
+from cluster.executor import Report, Result, Verdict
+from nas.evaluation.contract import Status
 from nas.search.candidates import Candidate, Finished
-from nas.search.journal import Entry, Journal
-from nas.search.leases import LEASE_S, EvaluationStore, LeaseKeeper
-from nas.search.records import evaluation_row
+from nas.search.journal import Journal
+from nas.search.leases import LEASE_S, EvaluationStore, renewing
 from nas.search.spending import Spending
+from nas.search.workshop import Arrived, MakeExecutor, Workshop
 from nas.store import EvaluationRow
 
 PATIENCE_S = 60.0
 """How long trials that a spent budget halts may take to their next report."""
 HALTED = "cut off by the job's budget"
-MakeExecutor = Callable[[Work, OnReport], Executor]
 
 
 class Evaluations:
@@ -55,21 +53,17 @@ class Evaluations:
         spending: Spending | None = None,
     ) -> None:
         self._spending = spending or Spending()
-        self._on_their_way: set[str] = set()
-        self._halted: set[str] = set()
         self._store, self._owner, self._job = store, owner, job
-        self._artifacts = artifacts
         self._hear = on_report
-        self._make_executor = make_executor
-        self._executor: Executor | None = None
         self._candidates: dict[str, Candidate] = {}
         self._tickets: dict[str, list[int]] = {}
         self._elsewhere: set[str] = set()
         self._ready: list[Finished] = []
-        self._arrived: list[tuple[Result, Outcome, Entry | None]] = []
-        self._journal = journal
-        self._recovered = self._recover()
-        self._keeper = LeaseKeeper(store, owner)
+        self._workshop = Workshop(
+            make_executor, self._on_report, self._spending, job, journal, artifacts
+        )
+        self._recovered = self._workshop.recover(store)
+        self._keeper = renewing(store, owner)
 
     def listen(self, on_report: Callable[[int, Report], Verdict] | None) -> None:
         """Have another hear the reports from now on, or nobody."""
@@ -78,7 +72,7 @@ class Evaluations:
     @property
     def slots(self) -> int:
         """How many candidates are worked on side by side."""
-        return self._running().slots
+        return self._workshop.slots
 
     @property
     def pending(self) -> int:
@@ -147,17 +141,17 @@ class Evaluations:
         finished, self._ready = self._ready, []
         if not finished:
             finished = self._look_elsewhere()
-        if not (finished or self._arrived):
-            self._gather(timeout_s)
-        arrived, self._arrived = self._arrived, []
+        if not (finished or self._workshop.has_arrivals):
+            self._workshop.gather(timeout_s)
+        arrived = self._workshop.take()
         if finished or arrived:
             with self._store.together():
                 for each in arrived:
-                    finished += self._finish(*each)
+                    finished += self._finish(each)
                 for end in finished if on_end else ():
                     on_end(end)  # type: ignore[misc]
-            self._settle([result.key for result, _, _ in arrived])
-        elif self._elsewhere and not self._started():
+            self._workshop.settle(each.result.key for each in arrived)
+        elif self._elsewhere and not self.busy:
             time.sleep(min(timeout_s, 0.5))
         return finished
 
@@ -165,7 +159,8 @@ class Evaluations:
         """Wait a while for what has reported before to be halted, with its checkpoint; give up
         the rest."""
         give_up = time.monotonic() + PATIENCE_S
-        while (self._on_their_way or self._arrived) and time.monotonic() < give_up:
+        workshop = self._workshop
+        while (workshop.can_be_halted or workshop.has_arrivals) and time.monotonic() < give_up:
             self._collect(1.0, on_end)
         held = {key: self._spending.seconds_of(key) for key in self._tickets}
         with self._store.together():
@@ -196,92 +191,17 @@ class Evaluations:
 
     def keep(self) -> None:
         """Take in what has ended, to memory and disk; for while the store is away."""
-        if self._executor is not None:
-            self._gather(0.0)
-        if self._journal is not None:
-            self._journal.force()
+        self._workshop.keep()
 
     def close(self) -> None:
         """Give up what runs; its claims are free at once."""
         self._keeper.close()
-        if self._executor is not None:
-            self._executor.close()
-        if self._journal is not None:
-            self._journal.close()
+        self._workshop.close()
         held = [key for key in self._tickets if key not in self._elsewhere]
         self._store.release(held, self._owner)
         self._tickets.clear()
 
-    def _running(self) -> Executor:
-        if self._executor is None:  # a run that finds everything stored starts no cluster
-            once = work if self._artifacts is None else outbox.work_once
-            self._executor = self._make_executor(once, self._on_report)
-        return self._executor
-
-    def _recover(self) -> dict[str, Entry]:
-        """Store what earlier drivers had in their journals when they died."""
-        if self._journal is None:
-            return {}
-        entries = self._journal.recover()
-        for entry in entries:
-            self._store.save_evaluation(entry.evaluation, entry.architecture)
-        self._journal.forget()
-        if self._artifacts is not None:
-            outbox.forget(self._artifacts, [entry.evaluation.key for entry in entries])
-        return {entry.evaluation.key: entry for entry in entries}
-
-    def _gather(self, timeout_s: float) -> None:
-        """Take results in, each on disk before anything is done with it."""
-        for result in self._running().collect(timeout_s):
-            outcome, entry = _outcome(result), None
-            self._spending.end(result.key, result.seconds)
-            self._on_their_way.discard(result.key)
-            if result.stopped and result.key in self._halted:
-                self._arrived.append((result, outcome, None))
-                continue
-            if outcome.status is not Status.FAILED:
-                candidate = self._candidates[result.key]
-                entry = Entry(
-                    evaluation=evaluation_row(candidate, outcome, candidate.costs, self._job),
-                    architecture=candidate.architecture_row(),
-                    attempts=result.attempts,
-                    seconds=result.seconds,
-                )
-                if self._journal is not None:
-                    self._journal.append(entry)
-            self._arrived.append((result, outcome, entry))
-
-    def _settle(self, keys: Sequence[str]) -> None:
-        """The store has these, so no other copy is needed."""
-        if self._journal is not None:
-            self._journal.settle(keys)
-        if self._artifacts is not None:
-            outbox.forget(self._artifacts, keys)
-
-    def _started(self) -> bool:
-        return len(self._tickets) > len(self._elsewhere)
-
-    def _start(self, key: str) -> None:
-        candidate = self._candidates[key]
-        request = Request(
-            key=key,
-            architecture=candidate.architecture,
-            choices=candidate.choices,
-            seed=candidate.key.seed,
-        )
-        payload = (candidate.evaluator, [request])
-        executor = self._running()
-        self._spending.begin(key, executor.slots)
-        if self._artifacts is None:
-            executor.submit(key, payload)
-        else:
-            executor.submit(key, (*payload, self._artifacts))
-
     def _on_report(self, key: str, report: Report) -> Verdict:
-        self._on_their_way.add(key)
-        if self._spending.spent() is not None:
-            self._halted.add(key)
-            return Verdict.STOP
         hear = self._hear
         if hear is None:
             return Verdict.CONTINUE
@@ -319,10 +239,11 @@ class Evaluations:
                     attempts=known.attempts,
                     seconds=known.seconds,
                     reserved=self._spending.reserved,
+                    details=stored.details,
                 )
             return self._answer(key, stored, reused=True)
         if claimed:
-            self._start(key)
+            self._workshop.start(key, self._candidates[key])
         return []
 
     def _is_answer(self, stored: EvaluationRow) -> bool:
@@ -330,36 +251,23 @@ class Evaluations:
         ours = self._hear is not None and stored.job == self._job
         return stored.status != Status.PRUNED or ours
 
-    def _finish(self, result: Result, outcome: Outcome, entry: Entry | None) -> list[Finished]:
-        if result.stopped and result.key in self._halted:
-            self._halted.discard(result.key)
-            how = {"attempts": result.attempts, "worker": result.worker, "lost": result.lost}
-            return self._halt(result.key, result.seconds, **how)
+    def _finish(self, arrived: Arrived) -> list[Finished]:
+        result, outcome, entry = arrived.result, arrived.outcome, arrived.entry
+        how = _how(result)
+        if arrived.halted:
+            return self._halt(result.key, result.seconds, **how, details=outcome.details)
+        how |= {"seconds": result.seconds, "reserved": self._spending.reserved}
         if entry is not None:  # to save it ends the claim
             stored = self._store.save_evaluation(entry.evaluation, entry.architecture)
-            return self._answer(
-                result.key,
-                stored,
-                attempts=result.attempts,
-                seconds=result.seconds,
-                worker=result.worker,
-                lost=result.lost,
-                reserved=self._spending.reserved,
-            )
+            return self._answer(result.key, stored, **how, details=outcome.details)
         self._store.release([result.key], self._owner)
         del self._candidates[result.key]
+        first, *others = self._tickets.pop(result.key)
+        end = Finished(ticket=first, status=outcome.status, reason=outcome.reason)
+        # it failed for all who wanted it, and was paid for once
         return [
-            Finished(
-                ticket=ticket,
-                status=outcome.status,
-                reason=outcome.reason,
-                attempts=result.attempts,
-                seconds=result.seconds,
-                worker=result.worker,
-                lost=result.lost,
-                reserved=self._spending.reserved,
-            )
-            for ticket in self._tickets.pop(result.key)
+            replace(end, **how, details=outcome.details),
+            *(replace(end, ticket=ticket) for ticket in others),
         ]
 
     def _answer(self, key: str, stored: EvaluationRow, **how: Any) -> list[Finished]:
@@ -412,19 +320,5 @@ def _finished(ticket: int, stored: EvaluationRow, **how: Any) -> Finished:
     )
 
 
-def _outcome(result: Result) -> Outcome:
-    """What the evaluator answered; or that it was stopped, or died."""
-    if result.stopped:
-        report = result.last_report
-        return Outcome(
-            key=result.key,
-            status=Status.PRUNED,
-            reason="stopped early",
-            metrics=dict(report.metrics) if report else {},
-            fidelity=report.fidelity if report else 0.0,
-            seconds=result.seconds,
-        )
-    if result.error is not None:
-        return Outcome(key=result.key, status=Status.FAILED, reason=result.error)
-    outcome: Outcome = result.value[0]
-    return outcome
+def _how(result: Result) -> dict[str, Any]:
+    return {"attempts": result.attempts, "worker": result.worker, "lost": result.lost}

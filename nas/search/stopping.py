@@ -40,7 +40,7 @@ class HalvingSettings:
 
     full: float
     first: float = 1.0
-    eta: float = 2.0
+    eta: float = 3.0
     least: int = 4
 
     def __post_init__(self) -> None:

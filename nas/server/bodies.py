@@ -10,8 +10,6 @@ from fastapi import Request
 
 from nas.server.errors import Problem
 
-MOST_BYTES = 65_536
-"""Of a posted document; a job file or a network has a few thousand."""
 YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/plain")
 
 
@@ -21,9 +19,10 @@ async def posted(request: Request) -> str | dict[str, Any]:
     Raises:
         Problem: 413, 415 or 422 where it is neither, or too large.
     """
-    body = await request.body()
-    if len(body) > MOST_BYTES:
-        raise Problem(413, f"A document must have at most {MOST_BYTES:,} bytes.")
+    body, settings = await request.body(), request.app.state.settings
+    most = settings.limits.document_bytes
+    if len(body) > most:
+        raise Problem(413, f"A document must have at most {most:,} bytes.")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", *YAML):
         raise Problem(

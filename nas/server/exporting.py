@@ -24,7 +24,7 @@ from nas.documents import Export
 from nas.errors import InvalidRequestError, NasError
 from nas.export.formats import get_format
 from nas.jobs.deliver import network_to_export
-from nas.jobs.process import child_environment
+from nas.jobs.process import child_environment, last_words
 from nas.search.records import architecture_row
 from nas.server.errors import Problem
 from nas.server.settings import Settings
@@ -34,7 +34,6 @@ from nas.store.exports import COMPLETED, RUNNING, WAITING
 LEASE_S = 60.0
 RENEW_EVERY_S = 2.0
 LOOK_EVERY_S = 10.0
-MOST_SAID = 100_000
 
 
 def ask_export(
@@ -59,9 +58,7 @@ def ask_export(
         Problem: 429 where enough wait.
     """
     get_format(format)
-    if name.endswith(".json"):
-        raise Problem(404, "A network is named by a published name, a fingerprint or JOB/12.")
-    own, network = network_to_export(store, name, job)
+    own, network = network_to_export(store, name, job, files=False)
     parts = (own.id, network.fingerprint, format, str(train))
     export_id = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     found = store.find_export(export_id)
@@ -232,5 +229,4 @@ def start_maker(store_url: str, export_id: str) -> subprocess.Popen[str]:
 
 
 def _why(said: str, status: int) -> str:
-    own = [line.removeprefix("nas: ") for line in said[-MOST_SAID:].splitlines() if "nas: " in line]
-    return own[-1] if own else f"the process that made it ended with status {status}"
+    return last_words(said) or f"the process that made it ended with status {status}"

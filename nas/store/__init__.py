@@ -2,7 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nas.store.questions import Added, Comparable, Filter, ModelRow, Page, VolumePoint
+from nas.store.questions import (
+    Added,
+    Comparable,
+    Filter,
+    Measured,
+    ModelRow,
+    Page,
+    VolumePoint,
+    Way,
+)
 from nas.store.rows import (
     ENDED_JOB_STATES,
     ArchitectureRow,
@@ -42,6 +51,7 @@ __all__ = [
     "Filter",
     "JobRow",
     "JobState",
+    "Measured",
     "MeasurementRow",
     "MemberRow",
     "ModelRow",
@@ -53,6 +63,7 @@ __all__ = [
     "TrialEnd",
     "TrialRow",
     "VolumePoint",
+    "Way",
 ]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Select,
     and_,
     func,
     literal,
@@ -21,16 +22,23 @@ from sqlalchemy import (
 
 from nas.errors import InvalidRequestError
 from nas.store.engine import is_sqlite
+from nas.store.measuring import (
+    WAYS,
+    check_one_kind,
+    find_device,
+    is_measured,
+    keys_of,
+    latest,
+    within,
+)
 from nas.store.questions import GROUP_PARTS, Filter
 from nas.store.schema import (
     COSTS,
     comparables,
     datasets,
-    devices,
     evaluations,
     families,
     jobs,
-    measurements,
     members,
     trials,
 )
@@ -38,8 +46,6 @@ from nas.store.schema import (
 ACCURACIES = ("val_accuracy", "test_accuracy")
 COLUMNS = (*ACCURACIES, *COSTS, "seconds")
 LESS_IS_BETTER = ("_ms", "_s", "_j", "_mj", "_w", "_bytes", "macs", "parameters")
-WAYS = ("runtime", "precision", "batch_size", "threads")
-"""How something was measured, beside the device."""
 FEW = 50_000
 """So many evaluations are found faster one by one, by their keys, than among all that compares."""
 
@@ -70,6 +76,7 @@ class Asked:
     Args:
         groups: Ids of the comparables that it allows; None where it names none of their parts.
         devices: Ids by the names that the question has for them.
+        measured: Names of the metrics in it that are read from measurements.
         are_few: Whether they are found by their trials, members, network or measurements, rather
             than among all that compares.
         rare: The bounded metric that few measurements are within, if there is one.
@@ -77,11 +84,12 @@ class Asked:
     """
 
     where: Filter
-    groups: tuple[str, ...] | None
-    devices: Mapping[str, str]
-    are_few: bool
-    rare: str | None
-    by_guess: bool
+    groups: tuple[str, ...] | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)
+    measured: tuple[str, ...] = ()
+    are_few: bool = False
+    rare: str | None = None
+    by_guess: bool = False
 
     @property
     def comparable(self) -> str | None:
@@ -118,15 +126,15 @@ class Asked:
         if name in COLUMNS:
             return Axis(of.c[name], exact, bool(maximize), name)
         bare, _, device = name.partition("@")
-        if maximize is None and bare.endswith(LESS_IS_BETTER):
-            maximize = False
+        if maximize is None:
+            maximize = is_maximized(bare)
         if maximize is None or not re.fullmatch(r"[\w./-]+", bare):
             raise InvalidRequestError(
                 f"A metric must be one of {', '.join(COLUMNS)}, or an evaluator's own with its "
                 f"direction, but got {metric!r}."
             )
         if device or is_measured(self.where):
-            return Axis(self._measured(bare, device, of), exact, maximize)
+            return Axis(latest(of, bare, self.device_of(name), self.where), exact, maximize)
         return Axis(of.c.metrics[bare].as_float(), exact, maximize)
 
     def axes(self, metrics: Sequence[str], maximize: Sequence[bool] | None) -> list[Axis]:
@@ -171,34 +179,26 @@ class Asked:
         if where.family is not None:
             found.append(of.c.key.in_(_of_family(where)))
         if self.rare is not None:
-            found.append(of.c.key.in_(_measured_within(self, self.rare)))
+            found.append(of.c.key.in_(keys_of(self.measured_within(self.rare))))
         return found + self._within_bounds(of, elsewhere=True)
 
     def _within_bounds(self, of: Any, elsewhere: bool) -> list[ColumnElement[bool]]:
         found = []
         for bounds, whole in ((self.where.at_most, math.floor), (self.where.at_least, math.ceil)):
             for name, bound in bounds.items():
-                if is_elsewhere(self.where, name) == elsewhere:
+                if (name in self.measured) == elsewhere:
                     value, limit = self.axis(name, False, of).value, _bound(name, bound, whole)
                     found.append(value <= limit if bounds is self.where.at_most else value >= limit)
         return found
 
-    def _measured(self, metric: str, device: str, of: Any) -> ColumnElement[float]:
-        """The latest measurement of these weights, or else of the network."""
-        own = measurements.alias()
-        kind = _kind(own, metric, self.devices.get(device or self.where.device or ""), self.where)
-        by_weights = (own.c.evaluation == of.c.key, *kind)
-        by_network = (own.c.architecture == of.c.architecture, own.c.evaluation.is_(None), *kind)
-        latest = [
-            select(own.c.value)
-            .where(*whose, own.c.artifact.is_(None), own.c.value.is_not(None))
-            .order_by(own.c.id.desc())
-            .limit(1)
-            .correlate(of)
-            .scalar_subquery()
-            for whose in (by_weights, by_network)
-        ]
-        return func.coalesce(*latest)
+    def device_of(self, metric: str) -> str | None:
+        """Id of the device that a metric is asked about on, if one is named."""
+        return self.devices.get(metric.partition("@")[2] or self.where.device or "")
+
+    def measured_within(self, metric: str) -> Select[Any]:
+        """What was ever measured within the bounds on a metric; see `measuring.within`."""
+        limits = [bounds.get(metric) for bounds in (self.where.at_most, self.where.at_least)]
+        return within(metric.partition("@")[0], self.device_of(metric), self.where, *limits)
 
 
 def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> Asked:
@@ -213,34 +213,36 @@ def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> A
     """
     known: dict[str, str] = {}
     named = (*metrics, *where.at_most, *where.at_least)
-    measured = [metric for metric in named if is_elsewhere(where, metric)]
+    open_ones = dict.fromkeys(m for m in named if m not in (*COLUMNS, "accuracy"))
+    measured = [metric for metric in open_ones if "@" in metric or is_measured(where)]
     names = {m.partition("@")[2] or where.device for m in measured}
     for name in names | {where.device}:
         if name:
-            known[name] = _device(connection, name)
-    for metric in dict.fromkeys(measured):
+            known[name] = find_device(connection, name)
+    for metric in measured:
         bare, _, device = metric.partition("@")
-        _check_one_kind(connection, bare, known.get(device or where.device or ""), where)
-    few, by_guess = _are_few(connection, where), is_sqlite(connection)
-    asked = Asked(where, _groups(connection, where), known, few, None, by_guess)
-    for metric in (*where.at_most, *where.at_least):
-        if (
-            not asked.are_few
-            and is_elsewhere(where, metric)
-            and _is_rare(connection, asked, metric)
-        ):
+        check_one_kind(connection, bare, known.get(device or where.device or ""), where)
+    asked = Asked(
+        where,
+        _groups(connection, where),
+        known,
+        tuple(measured),
+        are_few=_are_few(connection, where),
+        by_guess=is_sqlite(connection),
+    )
+    for metric in () if asked.are_few else (*where.at_most, *where.at_least):
+        if metric in measured and _is_rare(connection, asked, metric):
             return replace(asked, are_few=True, rare=metric)
     return asked
 
 
-def is_elsewhere(where: Filter, metric: str) -> bool:
-    """Whether a metric is measured, and no column of an evaluation."""
-    return metric not in (*COLUMNS, "accuracy") and ("@" in metric or is_measured(where))
+def is_maximized(metric: str) -> bool | None:
+    """Which way is better, as far as a metric's name tells.
 
-
-def is_measured(where: Filter) -> bool:
-    """Whether open metrics are read from measurements, rather than from evaluators' answers."""
-    return where.device is not None or any(getattr(where, name) is not None for name in WAYS)
+    >>> is_maximized("test_accuracy"), is_maximized("energy_mj"), is_maximized("score")
+    (True, False, None)
+    """
+    return True if metric in ACCURACIES else False if metric.endswith(LESS_IS_BETTER) else None
 
 
 def _groups(connection: Connection, where: Filter) -> tuple[str, ...] | None:
@@ -295,35 +297,14 @@ def _are_few(connection: Connection, where: Filter) -> bool:
 
 def _is_rare(connection: Connection, asked: Asked, metric: str) -> bool:
     """Whether few measurements are within the bound; only those of a named device are in order."""
-    device = metric.partition("@")[2] or asked.where.device
-    return bool(device) and _is_short(connection, _within(asked, metric))
+    return asked._device(metric) is not None and _is_short(
+        connection, asked.measured_within(metric)
+    )
 
 
 def _is_short(connection: Connection, query: Any) -> bool:
     some = query.limit(FEW + 1).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
-
-
-def _within(asked: Asked, metric: str) -> Any:
-    """Networks and weights that were ever measured within a bound."""
-    own, where = measurements.c, asked.where
-    bare, _, device = metric.partition("@")
-    kind = _kind(measurements, bare, asked.devices[device or where.device or ""], where)
-    query = select(own.architecture, own.evaluation).where(*kind, own.artifact.is_(None))
-    if metric in where.at_most:
-        query = query.where(own.value <= where.at_most[metric])
-    if metric in where.at_least:
-        query = query.where(own.value >= where.at_least[metric])
-    return query
-
-
-def _measured_within(asked: Asked, metric: str) -> Any:
-    """Keys of the evaluations whose latest measurement may be within a bound."""
-    some = _within(asked, metric).subquery()
-    same = evaluations.alias("same")
-    by_network = select(same.c.key).join(some, same.c.architecture == some.c.architecture)
-    by_weights = select(some.c.evaluation).where(some.c.evaluation.is_not(None))
-    return by_network.where(some.c.evaluation.is_(None)).union_all(by_weights)
 
 
 def _used(where: Filter, among: FromClause | None = None) -> Any:
@@ -355,51 +336,3 @@ def _of_family(where: Filter) -> Any:
         named = or_(named, and_(families.c.name == where.family, families.c.job.in_(of_jobs)))
     query = select(members.c.evaluation).join(families, families.c.id == members.c.family)
     return query.where(named, members.c.evaluation.is_not(None))
-
-
-def _device(connection: Connection, name: str) -> str:
-    query = select(devices.c.id).where(or_(devices.c.id == name, devices.c.name == name))
-    found = connection.execute(query.limit(2)).scalars().all()
-    if name in found or len(found) == 1:
-        return name if name in found else str(found[0])
-    if found:
-        raise InvalidRequestError(
-            f"Several devices are called {name!r}: {', '.join(sorted(found))}; name one by its id."
-        )
-    known = connection.execute(select(devices.c.id).order_by(devices.c.id).limit(9)).scalars()
-    there = ", ".join(known) or "none"
-    raise InvalidRequestError(f"Nothing was measured on a device {name!r}; known are: {there}.")
-
-
-def _kind(
-    own: FromClause, metric: str, device: str | None, where: Filter
-) -> Sequence[ColumnElement[bool]]:
-    named = [own.c.metric == metric]
-    if device is not None:
-        named.append(own.c.device == device)
-    for name in WAYS:
-        if getattr(where, name) is not None:
-            named.append(own.c[name] == getattr(where, name))
-    return named
-
-
-def _check_one_kind(connection: Connection, metric: str, device: str | None, where: Filter) -> None:
-    """Raise if measurements of the metric differ in what the question doesn't name."""
-    parts = ("device", *WAYS)
-    columns = [measurements.c[name] for name in parts]
-    query = select(*columns).where(*_kind(measurements, metric, device, where)).limit(1)
-    ends = []
-    for order in (columns, [column.desc() for column in columns]):
-        row = connection.execute(query.order_by(*order)).first()
-        ends.append(tuple(row) if row is not None else ())
-    if ends[0] == ends[1]:
-        return
-    differing = [
-        f"`{name}` ({first!r}, {last!r})"
-        for name, first, last in zip(parts, *ends)
-        if first != last
-    ]
-    raise InvalidRequestError(
-        f"Only measurements made in one way are compared, but {metric} was measured with several "
-        f"of {', '.join(differing)}; name one."
-    )

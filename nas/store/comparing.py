@@ -40,7 +40,7 @@ class Comparisons(Models):
             axis = asked.axis(metric, maximize)
             self.check_comparable(connection, asked, [axis])
             keys = _best(connection, asked, axis, limit)
-            return rows_of(connection, where, dict.fromkeys(keys, False))
+            return rows_of(connection, asked, dict.fromkeys(keys, False))
 
     def nearest(
         self,
@@ -102,7 +102,7 @@ class Comparisons(Models):
             )
             known = _among(connection, ask(connection, own), joint)
             new = [row.evaluation for row in joint if row.evaluation not in known]
-            rows = rows_of(connection, other, dict.fromkeys(new, False))
+            rows = rows_of(connection, ask(connection, other, metrics), dict.fromkeys(new, False))
         kept = {row.evaluation for row in joint}
         displaced = tuple(row for row in before if row.evaluation not in kept)
         return Added(rows=tuple(rows), displaced=displaced)
@@ -163,7 +163,7 @@ class Comparisons(Models):
                 raise InvalidRequestError(f"The evaluation {key!r} has no {missing!r} to compare.")
             self.check_comparable(connection, asked, axes)
             keys = connection.execute(find(points_of(asked, axes), own, limit)).scalars()
-            return rows_of(connection, where, dict.fromkeys(keys, False))
+            return rows_of(connection, asked, dict.fromkeys(keys, False))
 
 
 def _best(connection: Connection, asked: Asked, axis: Axis, limit: int) -> list[str]:

@@ -70,7 +70,7 @@ class Models(Connected):
     def model(self, key: str) -> ModelRow | None:
         """The completed evaluation of that key as a listing shows it."""
         with self._read() as connection:
-            rows = rows_of(connection, EVERYTHING, {key: False})
+            rows = rows_of(connection, Asked(EVERYTHING), {key: False})
         return rows[0] if rows else None
 
     def front(
@@ -80,6 +80,7 @@ class Models(Connected):
         maximize: Sequence[bool] | None = None,
         *,
         ties: bool = False,
+        also: Sequence[str] = (),
     ) -> list[ModelRow]:
         """The non-dominated models, the best by the first metric first.
 
@@ -92,13 +93,14 @@ class Models(Connected):
             maximize: Directions; needed for the evaluator's own metrics.
             ties: Add the dominated models that the front beats by no more than the accuracies'
                 errors, marked as tied; see `nas.pareto.tied`.
+            also: Measured metrics whose values come along in the rows, with those asked about.
 
         Raises:
             InvalidRequestError: If a metric is not known, or what `where` describes is not
                 comparable (several data sets, recipes or fidelities).
         """
         with self._read() as connection:
-            asked = ask(connection, where, metrics)
+            asked = ask(connection, where, (*metrics, *also))
             axes = asked.axes(metrics, maximize)
             self.check_comparable(connection, asked, axes)
             return front_rows(connection, asked, axes, ties)
@@ -110,12 +112,17 @@ class Models(Connected):
         maximize: bool | None = None,
         *,
         limit: int | None = None,
+        also: Sequence[str] = (),
     ) -> list[ModelRow]:
-        """Completed evaluations, the best by one metric first; those without it come last."""
+        """Completed evaluations, the best by one metric first; those without it come last.
+
+        Args:
+            also: Measured metrics whose values come along in the rows.
+        """
         with self._read() as connection:
-            asked = ask(connection, where, [order_by])
+            asked = ask(connection, where, [order_by, *also])
             places = _listed(connection, asked, asked.axis(order_by, maximize), limit)
-            return rows_of(connection, where, {key: False for key, _ in places})
+            return rows_of(connection, asked, {key: False for key, _ in places})
 
     def page(
         self,
@@ -142,7 +149,7 @@ class Models(Connected):
             place = None if after is None else _read_cursor(after, order_by, axis.maximize)
             places = _listed(connection, asked, axis, limit + 1, place)
             keys = {key: False for key, _ in places[:limit]}
-            rows = tuple(rows_of(connection, where, keys))
+            rows = tuple(rows_of(connection, asked, keys))
         more = len(places) > limit
         last = write_cursor(order_by, axis.maximize, *places[limit - 1]) if more else None
         return Page(rows=rows, after=last)
@@ -174,19 +181,30 @@ def front_rows(
     connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
 ) -> list[ModelRow]:
     """Models of a front among what compares, the best by the first axis first."""
-    if len(axes) == 2 and not ties:
-        return rows_of(connection, asked.where, _front_of_two(connection, asked, axes))
-    return rows_of(connection, asked.where, _front_of_many(connection, asked, axes, ties))
+    two = len(axes) == 2 and not ties
+    found = (
+        _front_of_two(connection, asked, axes)
+        if two
+        else _front_of_many(connection, asked, axes, ties)
+    )
+    return rows_of(connection, asked, found)
 
 
-def rows_of(connection: Connection, where: Filter, marks: dict[str, bool]) -> list[ModelRow]:
-    """Models by key in the order of the keys, marked as tied or not."""
+def rows_of(connection: Connection, asked: Asked, marks: dict[str, bool]) -> list[ModelRow]:
+    """Models by key in the order of the keys, marked as tied or not; what was asked about of
+    their measurements is among their metrics, by the name that the question has for it."""
     keys, rows = list(marks), {}
+    measured = {f"measured_{i}": name for i, name in enumerate(asked.measured)}
+    values = [asked.axis(name, False).value.label(label) for label, name in measured.items()]
     for some in chunks(keys):
         wanted = evaluations.c.key.in_(some)
-        query = _model_query(where).where(wanted, evaluations.c.status == "completed")
-        for row in connection.execute(query):
-            rows[row.evaluation] = ModelRow(tied=marks[row.evaluation], **row._mapping)
+        query = _model_query(asked.where).add_columns(*values)
+        query = query.where(wanted, evaluations.c.status == "completed")
+        for found in connection.execute(query):
+            row = dict(found._mapping)
+            own = {name: row.pop(label) for label, name in measured.items()}
+            row["metrics"] = {**row["metrics"], **{k: v for k, v in own.items() if v is not None}}
+            rows[found.evaluation] = ModelRow(tied=marks[found.evaluation], **row)
     return [rows[key] for key in keys if key in rows]
 
 

@@ -98,11 +98,36 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A metric that was measured on a device: `name` is what a question calls it."""
+
+    metric: str
+    device: str
+    device_name: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.metric}@{self.device}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a metric was measured on a device."""
+
+    runtime: str
+    precision: str
+    batch_size: int | None
+    threads: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRow:
     """An evaluated model, as listings and fronts show it.
 
     Args:
         job, trial: Where it is named JOB/12; None where no trial used it.
+        metrics: The evaluator's own, and what the question was about of measurements: by
+            `latency_ms@DEVICE`, if it was asked so.
         tied: Dominated, but not by more than the errors of the two accuracies.
     """
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Table, select
+from sqlalchemy import Connection, Row, Table, or_, select
 
+from nas.store.asking import COLUMNS, is_maximized
 from nas.store.connected import Connected, columns_of, insert_new
+from nas.store.measuring import WAYS
+from nas.store.questions import Measured, Way
 from nas.store.rows import ArtifactRow, DatasetRow, DeviceRow, MeasurementRow, RecipeRow
-from nas.store.schema import artifacts, datasets, devices, measurements, recipes
+from nas.store.schema import artifacts, datasets, devices, evaluations, measurements, recipes
 
 
 class Records(Connected):
@@ -74,6 +77,47 @@ class Records(Connected):
         }
         return [MeasurementRow(**row._mapping) for row in self._where(measurements, wanted)]
 
+    def measurements_about(self, architecture: str) -> list[MeasurementRow]:
+        """Measurements of a network and of its evaluations, the oldest first."""
+        own = select(evaluations.c.key).where(evaluations.c.architecture == architecture)
+        of = measurements.c
+        query = select(measurements).where(
+            or_(of.architecture == architecture, of.evaluation.in_(own))
+        )
+        with self._read() as connection:
+            rows = connection.execute(query.order_by(of.id)).all()
+        return [MeasurementRow(**row._mapping) for row in rows]
+
+    def measured(self) -> list[Measured]:
+        """What was measured on which devices, of metrics that can make a front."""
+        with self._read() as connection:
+            described = connection.execute(select(devices.c.id, devices.c.name))
+            names = {row.id: row.name for row in described}
+            own = measurements.c
+            return [
+                Measured(metric=metric, device=device, device_name=names[device] or device)
+                for metric in _values(connection, own.metric)
+                if metric not in COLUMNS and is_maximized(metric) is not None
+                for device in _values(connection, own.device, own.metric == metric)
+                if device is not None
+            ]
+
+    def ways(self, metric: str, device: str) -> list[Way]:
+        """How a metric was measured on a device of that id."""
+        found: list[dict[str, Any]] = [{}]
+        own = measurements.c
+        same = [own.metric == metric, own.device == device]
+        with self._read() as connection:
+            for name in WAYS:
+                found = [
+                    {**way, name: value}
+                    for way in found
+                    for value in _values(
+                        connection, own[name], *same, *(own[k] == v for k, v in way.items())
+                    )
+                ]
+        return [Way(**way) for way in found]
+
     def save_dataset(self, row: DatasetRow) -> None:
         """Describe a data set; the first description stays."""
         self._insert_new(datasets, columns_of(row))
@@ -116,3 +160,20 @@ class Records(Connected):
     def _insert_new(self, table: Table, columns: dict[str, Any]) -> None:
         with self._write() as connection:
             insert_new(connection, table, [columns])
+
+
+MOST_VALUES = 100
+
+
+def _values(connection: Connection, column: Any, *where: Any) -> list[Any]:
+    """A column's values, None first: one step along an index for each, however many rows."""
+    query = select(column).where(*where)
+    none = connection.execute(query.where(column.is_(None)).limit(1)).first()
+    found: list[Any] = []
+    while len(found) < MOST_VALUES:
+        later = query.where(column > found[-1] if found else column.is_not(None))
+        row = connection.execute(later.order_by(column).limit(1)).first()
+        if row is None:
+            break
+        found.append(row[0])
+    return [None, *found] if none is not None else found

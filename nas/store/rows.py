@@ -116,6 +116,8 @@ class AttemptRow:
 
     Args:
         cpus, gpus: What it held; None in rows from before this was kept.
+        energy_j: Of its GPU; None where that is not known, or there was none.
+        energy_note: Why there is none, or of which part of the attempt it is.
     """
 
     trial: int
@@ -128,6 +130,8 @@ class AttemptRow:
     fidelity: float = 0.0
     cpus: float | None = None
     gpus: float | None = None
+    energy_j: float | None = None
+    energy_note: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 

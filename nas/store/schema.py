@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from nas.store.columns import Counter, Document, Number, UtcTime, Whole, Words
 
-REVISIONS = ("0001", "0003", "0006", "0007", "0008")
+REVISIONS = ("0001", "0003", "0006", "0007", "0008", "0009")
 VERSION_TABLE = "nas_store_version"  # Alembic's usual name may be taken, by Optuna's tables say
 
 metadata = MetaData(
@@ -200,6 +200,8 @@ attempts = Table(
     # what the executor really reserved; NULL in rows from before it was kept
     _optional("cpus", Number),
     _optional("gpus", Number),
+    _optional("energy_j", Number),
+    _optional("energy_note", Words),
     _optional("started_at", UtcTime),
     _optional("ended_at", UtcTime),
     ForeignKeyConstraint(["job", "trial"], ["trials.job", "trials.number"], ondelete="CASCADE"),

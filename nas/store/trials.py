@@ -59,12 +59,12 @@ class Trials(Connected):
         job_id: str,
         origins: Sequence[str] | None = None,
         *,
-        state: str | None = None,
         after: int = -1,
         limit: int | None = None,
+        state: str | None = None,
     ) -> list[TrialRow]:
         """Trials of a job in the order of their numbers, from the one after `after` on; of some
-        origins or of one state only, if given."""
+        origins or in one state only, if given."""
         query = select(trials).where(trials.c.job == job_id, trials.c.number > after)
         query = query.order_by(trials.c.number).limit(limit)
         if origins is not None:
@@ -73,6 +73,15 @@ class Trials(Connected):
             query = query.where(trials.c.state == state)
         with self._read() as connection:
             return [_trial(row) for row in connection.execute(query)]
+
+    def trial(self, job_id: str, number: int) -> TrialRow | None:
+        """A job's trial of that number."""
+        if number >= 2**31:
+            return None
+        query = select(trials).where(trials.c.job == job_id, trials.c.number == number)
+        with self._read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _trial(row)
 
     def save_attempts(self, job_id: str, rows: Sequence[AttemptRow]) -> None:
         """Write starts of trials; those that are there stay as they are."""

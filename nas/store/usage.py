@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import case, func, select
 
 from nas.store.connected import Connected
-from nas.store.schema import attempts, evaluations, measurements, trials
+from nas.store.schema import attempts, evaluations, trials
 
 LOST = ("failed", "lost")
-ENERGY = "energy_j"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class Usage:
         failed_seconds: Of those that ended in an error, or were lost.
         retries: Attempts beyond a trial's first.
         saved_seconds: What evaluations took that were found in the store instead.
-        energy_j: Of the evaluations that this job computed, where it was measured.
+        energy_j: Of all attempts, where it was measured; None if it nowhere was.
     """
 
     seconds: float = 0.0
@@ -55,6 +54,7 @@ class Usages(Connected):
                 "failed_seconds"
             ),
             func.sum(case((column.number > 1, 1), else_=0)).label("retries"),
+            func.sum(column.energy_j).label("energy_j"),
         ).group_by(column.job)
         saved = (
             select(trials.c.job, func.sum(evaluations.c.seconds).label("saved_seconds"))
@@ -62,19 +62,12 @@ class Usages(Connected):
             .where(trials.c.reused)
             .group_by(trials.c.job)
         )
-        energy = (
-            select(evaluations.c.job, func.sum(measurements.c.value).label("energy_j"))
-            .join(measurements, measurements.c.evaluation == evaluations.c.key)
-            .where(measurements.c.metric == ENERGY, evaluations.c.job.is_not(None))
-            .group_by(evaluations.c.job)
-        )
         if job_id is not None:
             spent = spent.where(column.job == job_id)
             saved = saved.where(trials.c.job == job_id)
-            energy = energy.where(evaluations.c.job == job_id)
         found: dict[str, dict[str, Any]] = {}
         with self._read() as connection:
-            for query in (spent, saved, energy):
+            for query in (spent, saved):
                 for row in connection.execute(query):
                     values = row._asdict()
                     found.setdefault(values.pop("job"), {}).update(values)

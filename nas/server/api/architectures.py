@@ -43,7 +43,7 @@ def card(reader: Reader, store: TheStore, name: NetworkName) -> Card:
     return Card(
         fingerprint=fingerprint,
         evaluations=tuple(evaluation_document(found[key]) for key in keys if key in found),
-        measurements=tuple(store.measurements_of(architecture=fingerprint)),
+        measurements=tuple(store.measurements_about(fingerprint)),
         artifacts=tuple(store.artifacts_of(architecture=fingerprint)),
     )
 

@@ -69,10 +69,8 @@ def job_named(store: Store, name: str) -> JobRow:
 
 def network_named(store: Store, name: str) -> Architecture:
     """The network of a name, or 404; files of the server are none."""
-    if name.endswith(".json"):
-        raise Problem(404, "A network is named by a published name, a fingerprint or JOB/12.")
     try:
-        return find_architecture(name, store)
+        return find_architecture(name, store, files=False)
     except InvalidRequestError as error:
         raise Problem(404, str(error)) from None
 

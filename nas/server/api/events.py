@@ -66,12 +66,13 @@ def events(
     settings: TheSettings,
     job: JobName,
     logs: Annotated[bool, Query(description="Whether what it prints comes along.")] = True,
+    offset: Annotated[int, Query(ge=0, lt=2**53, description="Byte of the log to begin at.")] = 0,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> EventSourceResponse:
-    """Progress, and what the job prints, until it ends."""
+    """Progress, and what the job prints, until it ends; who comes back goes on where they were."""
     row = job_named(store, job)
     given = last_event_id or ""
-    offset = int(given) if given.isascii() and given.isdecimal() else 0
+    offset = int(given) if given.isascii() and given.isdecimal() else offset
     streams: Streams = request.app.state.streams
     stream = streams.watched(_events(store, row.id, offset if logs else None), settings.limits)
     return EventSourceResponse(stream, ping=PING_S, headers={"x-accel-buffering": "no"})

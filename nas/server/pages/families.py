@@ -11,9 +11,9 @@ from nas.plots.figure import axis
 from nas.plots.metrics import metric
 from nas.server.api.common import family_of_id
 from nas.server.pages import charts
-from nas.server.pages.front import references
 from nas.server.pages.jobs import store_of
 from nas.server.pages.names import is_imagenet
+from nas.server.pages.references import references
 from nas.server.pages.render import PageRoute, Reader, page, path_to
 from nas.store import EvaluationRow, FamilyRow
 

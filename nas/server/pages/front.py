@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,19 +13,22 @@ from starlette.responses import JSONResponse, Response
 from nas.cost import COST_METRICS as COSTS
 from nas.errors import InvalidRequestError
 from nas.jobs.front import front_axes, is_over_table, job_front, value_of
-from nas.plots.metrics import metric
+from nas.plots.metrics import Metric, metric
 from nas.quantity import Bound, parse_quantity
 from nas.server.api.common import job_named
 from nas.server.errors import Problem
 from nas.server.pages.jobs import store_of
 from nas.server.pages.names import Kind, is_imagenet, kinds_of, model_name, model_path
+from nas.server.pages.references import references
 from nas.server.pages.render import PageRoute, Reader, page, shown
-from nas.store import Filter, JobRow, ModelRow, Store
+from nas.store import Filter, JobRow, Measured, ModelRow, Store
+from nas.store.asking import ACCURACIES, is_maximized
+from nas.store.measuring import WAYS
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 USUAL = (*COSTS, "val_accuracy", "test_accuracy", "seconds")
-ACCURACIES = ("val_accuracy", "test_accuracy")
+GROUPS = ("none", "job", "family")
 MOST_ROWS = 200
 COUNT_TO = 10_000
 OTHERS = 2_000
@@ -41,6 +42,10 @@ class Question:
     Args:
         names: The metrics of the axes, x and y.
         bounds: By metric: at most for what is minimized, at least for accuracies.
+        color: 'none', 'job', 'family', or a metric.
+        measured: What can be an axis because it was measured on a device, by its name.
+        ways: Of the measured metrics asked about, what they were measured with where that
+            differs, such as several precisions; `way` is the one that is looked at.
     """
 
     kind: Kind | None
@@ -53,13 +58,39 @@ class Question:
     color: str
     log: bool
     ties: bool
+    measured: Mapping[str, Measured]
+    ways: Mapping[str, Sequence[str | int]]
+    way: Mapping[str, str | int]
 
     def where(self) -> Filter:
         """The same as the store takes it."""
-        return Filter(
+        narrowed = Filter(
             job=self.job.id if self.job else None,
             comparable=self.kind.id if self.kind and not self.job else None,
-        ).within(self.bounds.values())
+        )
+        return replace(narrowed, **self.way).within(self.bounds.values())  # type: ignore[arg-type]
+
+    @property
+    def shades(self) -> bool:
+        """Whether the colour is a metric's value."""
+        return self.color not in GROUPS
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The metrics of both axes, and of the colour."""
+        return (*self.names, self.color) if self.shades else self.names
+
+    @property
+    def also(self) -> list[str]:
+        """What the store is to bring along for the colour."""
+        return [self.color] if self.color in self.measured else []
+
+    def shown(self, name: str) -> Metric:
+        """How a metric is shown, with its device's name."""
+        if name not in self.measured:
+            return metric(name)
+        known = self.measured[name]
+        return metric(f"{known.metric}@{known.device_name}")
 
 
 @router.get("/front")
@@ -78,7 +109,8 @@ def front(
     kinds = kinds_of(store, store.groups(count_to=COUNT_TO))
     question = _question(request, store, kinds, kind, job, (x, y), color, scale)
     models = _front(store, question) if question.kind or question.job else []
-    unbound = _front(store, replace(question, bounds={}, ties=False)) if question.bounds else models
+    free = replace(question, bounds={}, ties=False)
+    unbound = _front(store, free) if question.bounds else models
     document = _document(store, question, [m for m in models if not m.tied])
     return page(
         request,
@@ -87,7 +119,7 @@ def front(
         kinds=kinds,
         count_to=COUNT_TO,
         jobs=store.list_jobs(limit=100),
-        metrics=_metrics(question),
+        axes=_axes(question),
         ranges=_ranges(question, unbound),
         rows=[_row(m, question) for m in models[:MOST_ROWS]],
         tied=sum(m.tied for m in models),
@@ -114,9 +146,17 @@ def others(
     if question.job and is_over_table(question.job):
         models = store.models(question.where(), limit=OTHERS)
     else:
-        models = store.models(
-            question.where(), question.names[1], question.maximize[1], limit=OTHERS
+        # by what is a column of its own: measurements are looked up for those that are shown
+        name, maximize = next(
+            (
+                (n, m)
+                for n, m in zip(question.names[::-1], question.maximize[::-1])
+                if n not in question.measured
+            ),
+            ("val_accuracy", True),
         )
+        also = [n for n in question.named if n in question.measured]
+        models = store.models(question.where(), name, maximize, limit=OTHERS, also=also)
     return JSONResponse(_points(models, question, _families(store, question)))
 
 
@@ -140,14 +180,20 @@ def _question(
     own, directions = front_axes(row) if row else (("macs", "val_accuracy"), (False, True))
     known = dict(zip(own, directions))
     names = (axes[0] or own[0], axes[1] or own[-1])
-    for name in names:
-        if name not in known and name not in USUAL:
+    measured = {} if row and is_over_table(row) else {m.name: m for m in store.measured()}
+    color = color or GROUPS[0]
+    for name in (*names, color):
+        if name not in (*known, *USUAL, *measured, *(GROUPS if name == color else ())):
             raise InvalidRequestError(
-                f"An axis must be one of {', '.join((*USUAL, *known))}, but got {name!r:.80}."
+                f"An axis must be one of {', '.join((*USUAL, *known, *measured))}, but got "
+                f"{name!r:.80}."
             )
-    maximize = tuple(known.get(name, name in ACCURACIES) for name in names)
-    texts = {n: request.query_params.get(f"bound_{n}", NO_BOUND).strip() for n in USUAL}
+    maximize = tuple(known.get(name, is_maximized(name) or False) for name in names)
+    bounded = (*USUAL, *measured)
+    texts = {n: request.query_params.get(f"bound_{n}", NO_BOUND).strip() for n in bounded}
     bounds = {n: _bound(n, text) for n, text in texts.items() if text}
+    asked = [measured[n] for n in (*names, color, *bounds) if n in measured]
+    ways = _ways(store, asked)
     return Question(
         kind=chosen,
         job=row,
@@ -158,10 +204,29 @@ def _question(
         maximize=(maximize[0], maximize[1]),
         bounds=bounds,
         texts=texts,
-        color=color if color in ("job", "family") else "none",
+        color=color,
         log=scale != "linear",
         ties=request.query_params.get("ties") == "yes",
+        measured=measured,
+        ways=ways,
+        way={part: _chosen(request, part, values) for part, values in ways.items()},
     )
+
+
+def _ways(store: Store, asked: Sequence[Measured]) -> dict[str, list[str | int]]:
+    """What differs in how metrics were measured, with its values."""
+    found = [way for one in asked for way in store.ways(one.metric, one.device)]
+    values = {
+        part: [v for v in dict.fromkeys(getattr(way, part) for way in found) if v not in (None, "")]
+        for part in WAYS
+    }
+    return {part: several for part, several in values.items() if len(several) > 1}
+
+
+def _chosen(request: Request, part: str, values: Sequence[str | int]) -> str | int:
+    """The way that is asked for, or else the first."""
+    given = request.query_params.get(part, "")
+    return next((value for value in values if str(value) == given), values[0])
 
 
 def _bound(name: str, text: str) -> Bound:
@@ -176,13 +241,28 @@ def _front(store: Store, question: Question) -> list[ModelRow]:
         return job_front(store, question.job, question.names, list(question.bounds.values()))
     if question.names[0] == question.names[1]:
         raise InvalidRequestError("The two axes of a front must differ.")
-    where = question.where()
-    return store.front(where, question.names, question.maximize, ties=question.ties)
+    return store.front(
+        question.where(),
+        question.names,
+        question.maximize,
+        ties=question.ties,
+        also=question.also,
+    )
 
 
-def _metrics(question: Question) -> list[tuple[str, str]]:
+def _axes(question: Question) -> dict[str, list[tuple[str, str]]]:
+    """Metrics to choose from with their titles, under headings."""
     own = front_axes(question.job)[0] if question.job else ()
-    return [(name, metric(name).title) for name in dict.fromkeys((*own, *USUAL))]
+    costs = ("seconds", *COSTS)
+    groups = {
+        "The job's own": [n for n in own if n not in USUAL],
+        "Accuracy": list(ACCURACIES),
+        "Costs": [n for n in USUAL if n in costs],
+    }
+    for one in question.measured.values():
+        groups.setdefault(f"Measured on {one.device_name}", []).append(one.name)
+    titles = {n: metric(n.partition("@")[0]).title for names in groups.values() for n in names}
+    return {k: [(n, titles[n]) for n in names] for k, names in groups.items() if names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +287,8 @@ class Range:
 def _ranges(question: Question, models: Sequence[ModelRow]) -> list[Range]:
     """Sliders over what the front without constraints has, for costs and accuracy."""
     ranges = []
-    for name in ("macs", "parameters", "memory_bytes", "val_accuracy"):
+    named = (n for n in (*question.named, *question.bounds) if n in question.measured)
+    for name in dict.fromkeys(("macs", "parameters", "memory_bytes", "val_accuracy", *named)):
         is_share, bound = name in ACCURACIES, question.bounds.get(name)
         values = [v for m in models if math.isfinite(v := value_of(m, name)) and v > 0]
         if not values or (is_share and not _is_share(models, name)):
@@ -222,7 +303,7 @@ def _ranges(question: Question, models: Sequence[ModelRow]) -> list[Range]:
         ranges.append(
             Range(
                 name=name,
-                label=metric(name).title,
+                label=question.shown(name).title,
                 low=low,
                 high=high,
                 position=round(1000 * place),
@@ -235,12 +316,14 @@ def _ranges(question: Question, models: Sequence[ModelRow]) -> list[Range]:
 
 
 def _row(model: ModelRow, question: Question) -> dict[str, Any]:
-    extra = [n for n in question.names if n not in ("macs", "parameters", *ACCURACIES)]
+    extra = [n for n in question.named if n not in ("macs", "parameters", *ACCURACIES)]
     return {
         "name": model_name(model),
         "path": model_path(model),
         "model": model,
-        "extra": [(n, shown(value_of(model, n), n)) for n in extra],
+        "extra": [
+            (question.shown(n).title, shown(value_of(model, n), n)) for n in dict.fromkeys(extra)
+        ],
     }
 
 
@@ -254,18 +337,23 @@ def _families(store: Store, question: Question) -> dict[str, str]:
 
 def _document(store: Store, question: Question, models: Sequence[ModelRow]) -> dict[str, Any]:
     """What the plot is drawn from."""
-    x, y = (metric(name) for name in question.names)
-    percent = {n: n in ACCURACIES and _is_share(models, n) for n in question.names}
-    titles = {
-        axis: f"{m.title} ({m.unit})" if m.unit and (m.unit != "%" or percent[n]) else m.title
-        for axis, m, n in zip("xy", (x, y), question.names)
-    }
+    named = question.named
+    metrics = [question.shown(name) for name in named]
+    percent = [n in ACCURACIES and _is_share(models, n) for n in named]
+    titles = [
+        f"{m.title} ({m.unit})" if m.unit and (m.unit != "%" or is_share) else m.title
+        for m, is_share in zip(metrics, percent)
+    ]
     return {
         "front": _points(models, question, _families(store, question)),
         "titles": titles,
-        "names": [x.title, y.title],
-        "percent": [percent[n] for n in question.names],
-        "si": [x.si, y.si],
+        "names": [m.title for m in metrics],
+        "units": [
+            "" if is_share or m.unit == "%" else m.unit for m, is_share in zip(metrics, percent)
+        ],
+        "percent": percent,
+        "si": [m.si for m in metrics],
+        "shades": question.shades,
         "log": question.log and question.names[0] not in ACCURACIES,
         "maximize": list(question.maximize),
         "references": references(question.names) if _with_references(question) else [],
@@ -279,7 +367,8 @@ def _is_share(models: Sequence[ModelRow], name: str) -> bool:
 def _points(
     models: Sequence[ModelRow], question: Question, families: Mapping[str, str]
 ) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {n: [] for n in ("x", "y", "error", "name", "path", "group")}
+    parts = ("x", "y", "error", "name", "path", "group", "shade")
+    columns: dict[str, list[Any]] = {n: [] for n in parts}
     for model in models:
         values = [value_of(model, name) for name in question.names]
         if not all(map(math.isfinite, values)):
@@ -295,6 +384,8 @@ def _points(
         columns["name"].append(model_name(model))
         columns["path"].append(model_path(model))
         columns["group"].append(group.get(question.color, ""))
+        shade = value_of(model, question.color) if question.shades else math.nan
+        columns["shade"].append(shade if math.isfinite(shade) else None)
     return columns
 
 
@@ -302,47 +393,3 @@ def _with_references(question: Question) -> bool:
     return bool(
         question.is_imagenet and question.names[0] in COSTS and question.names[1] in ACCURACIES
     )
-
-
-def references(names: tuple[str, str]) -> list[dict[str, Any]]:
-    """The papers' families as curves: published ImageNet accuracy against our exact costs."""
-    return [
-        {
-            "name": family,
-            "x": [getattr(costs, names[0]) for _, costs, _ in members],
-            "y": [top1 / 100 for _, _, top1 in members],
-            "labels": [name for name, _, _ in members],
-        }
-        for family, members in _published().items()
-        if len(members) > 1
-    ]
-
-
-@cache
-def _published() -> dict[str, list[tuple[str, Any, float]]]:
-    from nas.cost import count
-    from search_spaces.published import PUBLISHED
-
-    found: dict[str, list[tuple[str, Any, float]]] = {}
-    for entry in PUBLISHED.values():
-        if entry.top1 is not None:
-            found.setdefault(_family(entry.name), []).append(
-                (entry.name, count(entry.architecture), entry.top1)
-            )
-    return {f: sorted(m, key=lambda item: item[1].macs) for f, m in found.items()}
-
-
-def _family(name: str) -> str:
-    """The family of a published network: members differ in size, or in one multiplier.
-
-    >>> [_family(n) for n in ("efficientnet_b0", "efficientnet_v2_s", "mobilenet_v1_0.5_160")]
-    ['efficientnet', 'efficientnet_v2 (S, M, L)', 'mobilenet_v1 0.5']
-    """
-    if name.startswith("mobilenet_v1_") and not re.match(r"mobilenet_v1_[\d.]+", name):
-        return name  # the paper's networks beside the family
-    if re.fullmatch("efficientnet_v2_[sml]", name):
-        return "efficientnet_v2 (S, M, L)"
-    if width := re.fullmatch(r"(mobilenet_v1)(?:_([\d.]+))?(?:_\d{3})?", name):
-        return f"{width[1]} {float(width[2] or 1):g}"
-    found = re.match(r"[a-z]+(_nas|_v\d|_lite)?(_large|_small|_a1|_b1)?", name)
-    return found[0] if found else name

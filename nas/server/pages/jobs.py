@@ -139,7 +139,7 @@ def list_trials(
     """Trials by their numbers."""
     store = store_of(request)
     job = job_named(store, name)
-    rows = store.trials(job.id, state=state or None, after=after, limit=TRIALS + 1)
+    rows = store.trials(job.id, after=after, limit=TRIALS + 1, state=state or None)
     shown = rows[:TRIALS]
     more = len(rows) > TRIALS
     return page(
@@ -162,8 +162,7 @@ def show_trial(
     """One trial: what was chosen, and what came of it."""
     store = store_of(request)
     job = job_named(store, name)
-    found = store.trials(job.id, after=number - 1, limit=1)
-    trial = next((t for t in found if t.number == number), None)
+    trial = store.trial(job.id, number)
     if trial is None:
         raise Problem(404, f"Job {job.name} has no trial {number}.")
     evaluation = store.evaluation(trial.evaluation) if trial.evaluation else None

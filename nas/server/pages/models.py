@@ -16,16 +16,16 @@ from nas.cost import COST_METRICS, Costs, count
 from nas.errors import InvalidRequestError
 from nas.jobs.front import is_over_table
 from nas.plots.figure import Axis
+from nas.plots.metrics import metric
 from nas.server.api.common import network_named
 from nas.server.auth import Principal
-from nas.server.errors import Problem
 from nas.server.exporting import export_documents
 from nas.server.pages import charts
 from nas.server.pages.drawing import Part, bar, draw, parts_of
 from nas.server.pages.jobs import store_of
 from nas.server.pages.names import dataset_name
 from nas.server.pages.render import PageRoute, Reader, page, path_to
-from nas.store import EvaluationRow, Filter, Store
+from nas.store import EvaluationRow, Filter, MeasurementRow, Store
 from nas.store.exports import RUNNING, WAITING
 from search_spaces.architecture import Architecture
 
@@ -67,8 +67,6 @@ class Card:
 
 def make_card(store: Store, name: str) -> Card:
     """The card of a network by fingerprint, published name or JOB/12; 404 if there is none."""
-    if name.endswith(".json"):
-        raise Problem(404, "A file on the server names no model.")
     architecture = network_named(store, name)
     fingerprint = architecture.fingerprint
     rows = store.models(Filter(architecture=fingerprint), "seconds", True, limit=50)
@@ -116,6 +114,7 @@ def model_page(
     """A card as a page, with what was wrong with an export that was asked for, if something was."""
     store = store_of(request)
     suggested = store.suggested(card.fingerprint)
+    measurements = store.measurements_about(card.fingerprint)
     rows = store.list_exports(limit=50, latest=True, architecture=card.fingerprint)
     written = {row.artifact for row in rows}
     artifacts = store.artifacts_of(architecture=card.fingerprint)
@@ -132,7 +131,9 @@ def model_page(
         bar=bar,
         suggested=suggested,
         memberships=store.memberships(card.fingerprint),
-        measurements=store.measurements_of(architecture=card.fingerprint),
+        measurements=measurements,
+        devices={d: _device_name(store, d) for d in {m.device for m in measurements} if d},
+        fidelities={row.key: row.fidelity for row, _ in card.evaluations},
         artifacts=[a for a in artifacts if a.kind != "weights" and a.id not in written],
         exports=export_documents(store, rows),
         pending=any(row.state in (WAITING, RUNNING) for row in rows),
@@ -141,6 +142,11 @@ def model_page(
         jobs=list(dict.fromkeys(jobs)),
         may_export=asking.may("submit"),
     )
+
+
+def _device_name(store: Store, device: str) -> str:
+    known = store.device(device)
+    return known.name if known and known.name else device
 
 
 @router.get("/models/{job}/{number}")
@@ -173,6 +179,7 @@ def compare(
         bar=bar,
         stages=_stages(cards),
         kinds=_common_kinds(cards),
+        measured=_common_measurements(store, cards),
     )
 
 
@@ -208,6 +215,32 @@ def _common_kinds(cards: Sequence[Card]) -> list[dict[str, Any]]:
         }
         for key, rows in ordered[:8]
     ]
+
+
+def _common_measurements(store: Store, cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """The latest values by what was measured and how, of networks and not of one training."""
+    found: dict[tuple[Any, ...], dict[str, MeasurementRow]] = {}
+    for card in cards:
+        for m in store.measurements_of(architecture=card.fingerprint):
+            if m.value is not None and m.artifact is None:
+                how = (m.device, m.runtime, m.precision, m.batch_size, m.threads)
+                found.setdefault((m.metric, *how), {})[card.fingerprint] = m
+    return [
+        {"name": metric(name).title, "how": _how(store, *how), "rows": rows}
+        for (name, *how), rows in found.items()
+    ]
+
+
+def _how(
+    store: Store, device: str | None, runtime: str, precision: str, batch: Any, threads: Any
+) -> str:
+    parts = [
+        _device_name(store, device) if device else "",
+        *(runtime, precision),
+        f"batch {batch}" if batch else "",
+        f"{threads} thread{'s' * (threads > 1)}" if threads else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _curves(card: Card) -> list[dict[str, Any]]:

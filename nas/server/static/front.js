@@ -4,6 +4,7 @@
 const plot = document.getElementById("plot");
 const picked = document.getElementById("picked");
 const question = document.getElementById("question");
+const NARROW = 560; // pixels, below which there is room for fewer words
 const PREFIXES = [["G", 1e9], ["M", 1e6], ["k", 1e3]];
 let others = null, asked = 0;
 
@@ -14,16 +15,29 @@ function variable(name) {
 function written(value, axis, shown) {
   if (shown.percent[axis]) return (100 * value).toFixed(1) + " %";
   for (const [prefix, size] of PREFIXES) {
-    if (Math.abs(value) >= size) return Number((value / size).toPrecision(4)) + prefix;
+    if (shown.si[axis] && Math.abs(value) >= size) return Number((value / size).toPrecision(4)) + prefix + shown.units[axis];
   }
-  return String(Number(value.toPrecision(4)));
+  return [Number(value.toPrecision(4)), shown.units[axis]].join(" ").trim();
 }
 
 function escaped(text) { // Plotly reads some HTML in texts
   return String(text).replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
 }
 
-function trace(points, rows, shown, look) {
+function told(values, shown) { // what a point is, a line for each metric that the plot shows
+  return shown.names.filter((name, k) => shown.names.indexOf(name) === k).map((name, k) => `${escaped(name)}: ${values[k] === null ? "not known" : written(values[k], k, shown)}`);
+}
+
+// one trace, or two where the colour is a metric's value: those without it are grey
+function traces(points, rows, shown, look) {
+  if (!shown.shades) return [trace(points, rows, shown, look, { color: look.color })];
+  const has = (i) => points.shade[i] !== null, scale = shown.percent[2] ? 100 : 1;
+  const known = rows.filter(has), others = rows.filter((i) => !has(i)), grey = { ...look, color: variable("--soft") };
+  const color = known.map((i) => points.shade[i] * scale);
+  return [trace(points, others, shown, grey, { color: grey.color }), trace(points, known, shown, look, { coloraxis: "coloraxis", color })];
+}
+
+function trace(points, rows, shown, look, colors) {
   const pick = (name) => rows.map((i) => points[name][i]);
   const scale = shown.percent.map((p) => (p ? 100 : 1));
   const x = pick("x").map((v) => v * scale[0]), y = pick("y").map((v) => v * scale[1]);
@@ -31,10 +45,10 @@ function trace(points, rows, shown, look) {
   return {
     type: "scatter", x, y,
     customdata: rows.map((i) => [points.name[i], points.path[i], points.x[i], points.y[i]]),
-    text: rows.map((i) => `<b>${escaped(points.name[i])}</b><br>${escaped(shown.names[0])}: ${written(points.x[i], 0, shown)}<br>${escaped(shown.names[1])}: ${written(points.y[i], 1, shown)}`),
+    text: rows.map((i) => [`<b>${escaped(points.name[i])}</b>`, ...told([points.x[i], points.y[i], points.shade[i]], shown)].join("<br>")),
     hovertemplate: "%{text}<extra></extra>",
     error_y: look.errors && error.some(Boolean) ? { type: "data", array: error, thickness: 1, width: 0, color: look.color } : undefined,
-    marker: { color: look.color, size: look.size, opacity: look.opacity, symbol: look.symbol },
+    marker: { size: look.size, opacity: look.opacity, symbol: look.symbol, ...colors },
     ...look.rest,
   };
 }
@@ -47,7 +61,7 @@ function groups(points) {
 
 function tracesOf(shown) {
   const colors = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5"].map(variable);
-  const soft = variable("--soft"), traces = [];
+  const soft = variable("--soft"), found = [], isNarrow = plot.clientWidth < NARROW;
   const all = shown.front.x.map((_, i) => i);
   const names = groups(shown.front).map(([name]) => name);
   const colorOf = (name) => (names.includes(name) ? colors[names.indexOf(name) % colors.length] : soft);
@@ -56,28 +70,28 @@ function tracesOf(shown) {
     for (const [name, rows] of groups(others)) {
       const color = name ? colorOf(name) : soft;
       const rest = { mode: "markers", name: "dominated", showlegend: false };
-      traces.push(trace(others, rows, shown, { color, size: 5, opacity: 0.4, rest }));
+      found.push(...traces(others, rows, shown, { color, size: 5, opacity: 0.4, rest }));
     }
   }
   shown.references.forEach((curve, k) => { // one entry of the legend; each is named at its end
     const scale = shown.percent[1] ? 100 : 1, last = curve.x.length - 1;
-    traces.push({
-      type: "scatter", mode: "lines+markers+text", name: "published families", legendgroup: "published", showlegend: k === 0,
+    found.push({
+      type: "scatter", mode: isNarrow ? "lines+markers" : "lines+markers+text", name: "published families", legendgroup: "published", showlegend: k === 0,
       x: curve.x, y: curve.y.map((v) => v * scale), customdata: curve.labels.map((name) => [name, `/models/${name}`, 0, 0]),
       text: curve.x.map((_, i) => (i === last ? escaped(curve.name) : "")), textposition: "top center", textfont: { size: 10, color: soft },
       hovertext: curve.labels.map((name, i) => `<b>${escaped(name)}</b> (published)<br>${written(curve.x[i], 0, shown)}, ${written(curve.y[i], 1, shown)}`), hoverinfo: "text",
       line: { color: soft, dash: "dot", width: 1.2 }, marker: { size: 4, color: soft }, cliponaxis: false,
     });
   });
-  const line = { shape: shown.maximize[1] && !shown.maximize[0] ? "hv" : "linear", color: colors[0], width: 1.5 };
-  traces.push({ type: "scatter", mode: "lines", name: "Front", showlegend: false, hoverinfo: "skip", line,
+  const line = { shape: "hv", color: colors[0], width: 1.5 };
+  found.push({ type: "scatter", mode: "lines", name: "Front", showlegend: false, hoverinfo: "skip", line,
     x: shown.front.x.map((v) => v * (shown.percent[0] ? 100 : 1)), y: shown.front.y.map((v) => v * (shown.percent[1] ? 100 : 1)) });
   const parts = shown.front.group.some(Boolean) ? groups(shown.front) : [["", all]];
   parts.forEach(([name, rows], k) => {
-    const rest = { mode: "markers", name: name || "Front", showlegend: Boolean(name) || shown.references.length > 0 };
-    traces.push(trace(shown.front, rows, shown, { color: colors[k % colors.length], size: 9, opacity: 1, symbol: symbols[k % symbols.length], errors: true, rest }));
+    const rest = { mode: "markers", name: name || "Front", showlegend: Boolean(name) || (shown.references.length > 0 && !shown.shades) };
+    found.push(...traces(shown.front, rows, shown, { color: colors[k % colors.length], size: 9, opacity: 1, symbol: symbols[k % symbols.length], errors: true, rest }));
   });
-  return traces;
+  return found;
 }
 
 function axis(title, log, si, percent) {
@@ -86,14 +100,21 @@ function axis(title, log, si, percent) {
     tickformat: si && !percent ? "~s" : "", color: variable("--text"), automargin: true, nticks: log ? undefined : 7, dtick: undefined };
 }
 
+function shading(shown) {
+  const isNarrow = plot.clientWidth < NARROW;
+  const bar = { ...(isNarrow ? { orientation: "h", y: -0.3, yanchor: "top" } : {}), title: { text: escaped(shown.titles[2]), side: isNarrow ? "top" : "right" }, thickness: 14, outlinewidth: 0, tickformat: shown.si[2] && !shown.percent[2] ? "~s" : "" };
+  return { colorscale: "Viridis", reversescale: !matchMedia("(prefers-color-scheme: dark)").matches, colorbar: bar };
+}
+
 function draw() {
   const shown = JSON.parse(document.getElementById("plot-data").textContent);
   if (!window.Plotly) return;
   const layout = {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { t: 24, r: 18, b: 64, l: 64 },
     font: { color: variable("--text"), family: getComputedStyle(document.body).fontFamily, size: 13 },
-    xaxis: axis(shown.titles.x, shown.log, shown.si[0], shown.percent[0]),
-    yaxis: axis(shown.titles.y, false, shown.si[1], shown.percent[1]),
+    xaxis: axis(shown.titles[0], shown.log, shown.si[0], shown.percent[0]),
+    yaxis: axis(shown.titles[1], false, shown.si[1], shown.percent[1]),
+    coloraxis: shown.shades ? shading(shown) : undefined,
     hovermode: "closest", legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 12 } },
     hoverlabel: { bgcolor: variable("--raised"), bordercolor: variable("--edge"), font: { color: variable("--text") } },
     uirevision: question.kind.value + question.job.value + question.x.value + question.y.value + question.scale.value,
@@ -183,7 +204,10 @@ if (plot) {
     slider.addEventListener("input", () => fromSlider(slider));
     slider.addEventListener("change", ask);
   }
-  for (const name of ["scale", "color", "ties"]) question[name].addEventListener("change", ask);
+  for (const name of ["scale", "color", "ties"]) question[name].addEventListener("change", () => {
+    if (question.color.value.includes("@")) question.requestSubmit(); // what it was measured with may be to choose
+    else ask();
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
   loadOthers();

@@ -117,6 +117,28 @@ def test_what_the_store_saved_and_failures_lost_is_in_the_accounts(
     assert answer(capsys, "search", "job.yaml")["usage"]["lost_hours"] > 0.0
 
 
+def test_every_second_that_an_evaluation_took_is_in_the_accounts_whatever_came_of_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Completed, failed and pruned ones, by a clock outside of the job."""
+    log = folder / "seconds.log"
+    monkeypatch.setenv("TOY_SECONDS", "0.02")
+    monkeypatch.setenv("TOY_LOG", str(log))
+    stopping = "random, early_stopping: {full: 3, first: 1, eta: 4, least: 2}"
+    (folder / "job.yaml").write_text(
+        JOB.replace("toy:accuracy", "toy:timed").replace("random", stopping)
+    )
+    done = answer(capsys, "search", "job.yaml")
+    assert {"completed", "failed", "pruned"} <= set(done["states"])
+    taken = [float(line) for line in log.read_text().split()]
+    assert len(taken) == sum(done["states"].values())
+    with Store.open(f"sqlite:///{folder}/nas.db") as store:
+        spent = [attempt.seconds for attempt in store.attempts(done["job"]["id"])]
+    assert len(spent) == len(taken)
+    assert all(around >= inside for around, inside in zip(sorted(spent), sorted(taken)))
+    assert done["usage"]["cpu_hours"] * 3600.0 == pytest.approx(sum(spent))
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -10,19 +10,22 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cluster.energy import GpuUse
-from cluster.executor import InlineExecutor
+from cluster.executor import InlineExecutor, Verdict
 from nas.data import DataSpec
 from nas.evaluation import on_gpu, training
 from nas.evaluation.contract import EvaluationKey, Outcome, Request, Status
 from nas.evaluation.training import TrainingEvaluator
-from nas.jobs.gpu_records import measured_on_gpu
+from nas.jobs.gpu_records import energy_of_attempt, measured_on_gpu
+from nas.jobs.trial_log import log_study
 from nas.search.candidates import Candidate, Finished
 from nas.search.evaluations import Evaluations, evaluate_all
+from nas.search.records import architecture_row
 from nas.store import Store
 from nas.training.errors import OutOfMemory
 from nas.training.recipe import Recipe
@@ -39,19 +42,21 @@ class Card:
 
     def __init__(self, patch: pytest.MonkeyPatch, fails: int, use: GpuUse = USE) -> None:
         self.fails, self.stays = fails, list[str]()
+        self.error: Exception = OutOfMemory("Out of memory: 3 GiB were wanted.")
         real = training.train
 
         def train(*arguments: Any, **named: Any) -> Generator[Any, None, Any]:
             named["device"] = "cpu"
             if self.fails:
                 self.fails -= 1
-                raise OutOfMemory("Out of memory: 3 GiB were wanted.")
+                raise self.error
             return (yield from real(*arguments, **named))
 
         @contextlib.contextmanager
         def staying(device: Any, share: float, alone: bool) -> Iterator[on_gpu.Stay]:
             self.stays.append("alone" if alone else "shared")
-            stay = on_gpu.Stay(device="a GPU", uuid="GPU-1")
+            meter = SimpleNamespace(so_far=lambda: use)
+            stay = on_gpu.Stay(device="a GPU", uuid="GPU-1", meter=meter)  # type: ignore[arg-type]
             try:
                 yield stay
             finally:
@@ -127,9 +132,9 @@ def test_what_was_metered_becomes_measurements_or_null_with_the_reason(
             )
             candidate = Candidate(key=key, evaluator=make(1.0), architecture=small)
             evaluations = Evaluations(store, InlineExecutor, owner=job.id, job=job.id)
-            (end,) = evaluate_all(evaluations, [candidate])
+            on_end = log_study(store, job.id, "train", [({"seed": seed}, architecture_row(small))])
+            evaluate_all(evaluations, [candidate], on_end)
             evaluations.close()
-            store.add_measurements(measured_on_gpu(store, end))
             rows = store.measurements_of(evaluation=key.digest)
             found[seed] = {row.metric: row for row in rows}
         assert found[0]["energy_j"].value == 300.0
@@ -142,6 +147,54 @@ def test_what_was_metered_becomes_measurements_or_null_with_the_reason(
         )
         assert found[1]["gpu_memory_bytes"].value == 2**30
         assert store.usage(job.id)[job.id].energy_j == 300.0
+
+
+def test_what_pruned_and_failed_trainings_used_is_in_the_accounts_too(
+    make: Callable[[float], TrainingEvaluator],
+    small: Architecture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One ends whole, one is stopped, one breaks, one was out of memory among others and alone."""
+    ends = [
+        (0, Verdict.CONTINUE, "completed", 300.0, None),
+        (0, Verdict.STOP, "pruned", 300.0, None),
+        (99, Verdict.CONTINUE, "failed", 300.0, None),
+        (2, Verdict.CONTINUE, "infeasible", 600.0, None),
+    ]
+    with Store.open(f"sqlite:///{tmp_path}/nas.db") as store:
+        job = store.create_job("j", {}, {})
+        row = architecture_row(small)
+        for seed, (fails, verdict, *_) in enumerate(ends):
+            card = Card(monkeypatch, fails=fails)
+            card.error = OutOfMemory("no memory") if fails == 2 else ZeroDivisionError("broken")
+            key = EvaluationKey(
+                subject="s", dataset="", split="", recipe="", evaluator="training", seed=seed
+            )
+            candidate = Candidate(
+                key=key, evaluator=make(0.5 if fails == 2 else 1.0), architecture=small
+            )
+            on_end = log_study(store, job.id, "train", [({"seed": seed}, row)])
+            evaluations = Evaluations(store, InlineExecutor, owner=job.id, job=job.id)
+            evaluations.listen(lambda ticket, report, verdict=verdict: verdict)  # type: ignore[misc]
+            evaluate_all(evaluations, [candidate], on_end)
+            evaluations.close()
+        attempts = store.attempts(job.id)
+        assert [(a.state, a.energy_j, a.energy_note) for a in attempts] == [
+            (state, energy, note) for _, _, state, energy, note in ends
+        ]
+        assert store.usage(job.id)[job.id].energy_j == 1500.0
+
+
+def test_an_attempt_without_energy_says_why() -> None:
+    card = {**asdict(USE), "name": "g", "uuid": "GPU-1"}
+    shared = {**card, "energy_j": None, "reason": "shared: 2 processes"}
+    assert energy_of_attempt({"gpu": card}, 1.0) == (300.0, None)
+    assert energy_of_attempt({"gpu": card}, 1.0, lost=True) == (300.0, "until its last report")
+    assert energy_of_attempt({"gpu": shared}, 0.5) == (None, "shared: 2 processes")
+    assert energy_of_attempt({"gpu_among_others": shared, "gpu": card}, 0.5)[0] is None
+    assert energy_of_attempt({}, 1.0) == (None, "it ended before it told what it used")
+    assert energy_of_attempt({}, 0.0) == (None, None)
 
 
 def test_energy_of_a_part_of_a_training_is_not_its_energy(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def trained(evaluator: TrainingEvaluator) -> tuple[Result, list[Report]]:
 
     executor = RayTrainExecutor(partial(work_together, work), hear, workers=2, gpus_per_worker=0)
     try:
+        assert executor.needs == {"CPU": 2.0}  # what its hours are counted by
         executor.submit("a", (evaluator, [Request(key="a", architecture=NETWORK, seed=3)]))
         (result,) = executor.collect(timeout_s=900)
     finally:

@@ -43,3 +43,16 @@ def in_three_reports(request: Request) -> Generator[dict[str, float], None, dict
         time.sleep(float(os.environ.get("TOY_SECONDS", "0.02")))
         yield {"val_accuracy": 0.1}
     return accuracy(request)
+
+
+def timed(request: Request) -> Generator[dict[str, float], None, dict[str, float]]:
+    """Three reports; some fail, some answer with no number. Its seconds go to `TOY_LOG`."""
+    start = time.perf_counter()
+    try:
+        for _ in range(3):
+            time.sleep(float(os.environ["TOY_SECONDS"]))
+            yield {"val_accuracy": accuracy(request)["val_accuracy"]}
+        return sometimes_breaks(request)
+    finally:
+        with open(os.environ["TOY_LOG"], "a") as log:
+            log.write(f"{time.perf_counter() - start}\n")

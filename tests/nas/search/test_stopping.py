@@ -51,7 +51,7 @@ def job(executor: str = "inline", **search: Any) -> Any:
             "search": {
                 "trials": 24,
                 "sampler": "random",
-                "early_stopping": {"full": EPOCHS},
+                "early_stopping": {"full": EPOCHS, "eta": 2},
                 **search,
             },
             "execution": {"executor": executor, "workers": 2},
@@ -84,14 +84,14 @@ def test_the_beginning_of_a_front_is_spread_over_it() -> None:
 
 
 def test_nobody_is_stopped_before_a_few_have_come() -> None:
-    halving = SuccessiveHalving(HalvingSettings(full=8, least=4), OBJECTIVES)
+    halving = SuccessiveHalving(HalvingSettings(eta=2, full=8, least=4), OBJECTIVES)
     verdicts = [halving.goes_on(i, 1.0, (-i, 100.0 + i)) for i in range(6)]
     assert verdicts == [True, True, True, False, False, False]
 
 
 def test_the_best_half_of_each_rung_goes_on_in_the_long_run() -> None:
     rng = np.random.default_rng(0)
-    halving = SuccessiveHalving(HalvingSettings(full=8), OBJECTIVES)
+    halving = SuccessiveHalving(HalvingSettings(eta=2, full=8), OBJECTIVES)
     reached = dict.fromkeys((1.0, 2.0, 4.0, 8.0), 0)
     for trial in range(300):
         values = rng.normal(size=2)
@@ -104,7 +104,7 @@ def test_the_best_half_of_each_rung_goes_on_in_the_long_run() -> None:
 
 
 def test_a_trial_on_the_front_of_its_rung_outlives_one_that_is_not() -> None:
-    halving = SuccessiveHalving(HalvingSettings(full=8, least=2), OBJECTIVES)
+    halving = SuccessiveHalving(HalvingSettings(eta=2, full=8, least=2), OBJECTIVES)
     for i in range(10):
         halving.goes_on(i, 1.0, (0.5, 100.0))
     assert not halving.goes_on(10, 1.0, (0.4, 120.0))
@@ -113,7 +113,7 @@ def test_a_trial_on_the_front_of_its_rung_outlives_one_that_is_not() -> None:
 
 
 def test_between_rungs_and_at_the_end_nobody_is_stopped() -> None:
-    halving = SuccessiveHalving(HalvingSettings(full=4, least=1), OBJECTIVES)
+    halving = SuccessiveHalving(HalvingSettings(eta=2, full=4, least=1), OBJECTIVES)
     halving.goes_on(0, 1.0, (0.9, 1.0))
     assert not halving.goes_on(1, 1.0, (0.1, 2.0))
     assert halving.goes_on(1, 1.5, (0.1, 2.0))
@@ -121,7 +121,7 @@ def test_between_rungs_and_at_the_end_nobody_is_stopped() -> None:
 
 
 def test_what_was_shown_is_restored() -> None:
-    old, new = (SuccessiveHalving(HalvingSettings(full=8), OBJECTIVES) for _ in range(2))
+    old, new = (SuccessiveHalving(HalvingSettings(eta=2, full=8), OBJECTIVES) for _ in range(2))
     for trial in range(9):
         for rung in (1.0, 2.0):
             old.goes_on(trial, rung, (trial / 10, 100.0))
@@ -259,5 +259,5 @@ def test_wrong_settings_from_python_are_named() -> None:
             evaluate=lambda choice: {"x": 1.0},
             objectives={"x": "maximize"},
             budget=1,
-            early_stopping={"first": 2},
+            early_stopping={"first": 2, "eta": 2},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import logging
@@ -9,9 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -265,6 +268,23 @@ def test_two_servers_share_a_postgresql_and_end_when_they_have_answered(
         for server in servers:
             server.process.kill()
             server.process.wait(20)
+
+
+def test_a_server_that_ends_ends_its_streams(settings: Settings) -> None:
+    with Store.open(settings.store) as store:
+        store.create_job("waits", {}, {})
+    server = Server(settings.store)
+    try:
+        with urllib.request.urlopen(f"{server.url}/v1/jobs/waits/events", timeout=60) as stream:
+            assert stream.readline() == b"event: progress\r\n"
+            began = time.monotonic()
+            assert server.end() == 0
+            assert time.monotonic() - began < 15, "it waited for who watches"
+            with suppress(http.client.IncompleteRead):
+                assert b"event: end" not in stream.read()  # the job goes on
+    finally:
+        server.process.kill()
+        server.process.wait(20)
 
 
 def _waiting(connection: Any) -> int:

@@ -207,8 +207,8 @@ class RepositoryContract:
         store.add_trials(job, [new_trial(n) for n in range(2)])
         evaluation = evaluation_row(0, architecture=architecture_row(0).fingerprint, seconds=7.0)
         attempts = (
-            AttemptRow(trial=0, number=1, state="failed", seconds=2.0),
-            AttemptRow(trial=0, number=2, state="completed", seconds=5.0),
+            AttemptRow(trial=0, number=1, state="failed", seconds=2.0, energy_j=40.0),
+            AttemptRow(trial=0, number=2, state="completed", seconds=5.0, energy_j=60.0),
         )
         first = TrialEnd(number=0, state="completed", evaluation=evaluation, attempts=attempts)
         store.finish_trial(job, first)
@@ -216,7 +216,7 @@ class RepositoryContract:
         store.finish_trial(job, reused)
         used = store.usage(job)[job]
         assert (used.seconds, used.failed_seconds) == (7.0, 2.0)
-        assert (used.retries, used.saved_seconds) == (1, 7.0)
+        assert (used.retries, used.saved_seconds, used.energy_j) == (1, 7.0, 100.0)
         assert store.usage("nobody") == {}
 
     def test_ends_are_written_together_or_not_at_all(self, store, job):

@@ -12,10 +12,12 @@ from setuptools import find_packages
 from sqlalchemy import create_engine, inspect, text
 
 from nas.errors import InvalidRequestError
-from nas.store import Store
+from nas.store import AttemptRow, MeasurementRow, Store, TrialEnd
 from nas.store.engine import StoreError, for_writing, open_engine, parse_url
 from nas.store.migrations import FOLDER, migrate
 from nas.store.schema import REVISIONS, VERSION_TABLE, metadata
+from nas.store.tools import upgrade
+from tests.nas.store.build import evaluation_row, new_trial
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -198,3 +200,31 @@ def test_the_rows_load_no_database_and_a_question_neither_alembic_nor_numpy(sqli
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["/"]
+
+
+def test_an_upgrade_tells_attempts_the_energy_that_their_evaluations_were_measured_with(empty_url):
+    with Store.open(empty_url) as store:
+        job = store.create_job("j", {}, {}).id
+        store.add_trials(job, [new_trial(0), new_trial(1)])
+        measured = MeasurementRow(metric="energy_j", value=50.0, evaluation=evaluation_row(0).key)
+        attempt = AttemptRow(trial=0, number=2, state="completed", gpus=1.0)
+        failed = AttemptRow(trial=0, number=1, state="failed", gpus=1.0)
+        end = TrialEnd(
+            number=0,
+            state="completed",
+            evaluation=evaluation_row(0),
+            measurements=(measured,),
+            attempts=(failed, attempt),
+        )
+        store.finish_trial(job, end)
+        again = TrialEnd(number=1, state="completed", evaluation=end.evaluation.key, reused=True)
+        store.finish_trial(job, again)
+    execute(
+        empty_url,
+        *(f"ALTER TABLE attempts DROP COLUMN {name}" for name in ("energy_j", "energy_note")),
+        f"UPDATE {VERSION_TABLE} SET version_num = '0007'",
+    )
+    upgrade(empty_url)
+    with Store.open(empty_url) as store:
+        assert [row.energy_j for row in store.attempts(job)] == [None, 50.0]
+        assert store.usage(job)[job].energy_j == 50.0

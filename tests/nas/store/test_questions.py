@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from nas.errors import InvalidRequestError
 from nas.pareto import dominates, hypervolume, non_dominated, tied
-from nas.store import DeviceRow, Filter, MeasurementRow, Store, TrialEnd, asking, sieve
+from nas.store import DeviceRow, Filter, MeasurementRow, Store, TrialEnd, Way, asking, sieve
 from nas.store.evaluations import save_evaluations
 from nas.store.fronts import PAIRS
 from nas.store.schema import evaluations, fronts, metadata
@@ -404,6 +404,43 @@ def some_trials(store, rng, rows, space):
     ends = [TrialEnd(number=i, state="completed", evaluation=r.key) for i, r in enumerate(used)]
     store.finish_trials(job, ends)
     return job, used
+
+
+def test_rows_bring_the_measurements_that_were_asked_about(store):
+    networks(store, [0.5, 0.6, 0.7])
+    measured(store, "phone", [1.0, 2.0, None])
+    measured(store, "desk", [0.3, 0.1, 0.2], batch_size=None)
+    named, other = "latency_ms@the desk", "latency_ms@phone"
+    front = store.front(metrics=(named, "val_accuracy"), also=[other])
+    assert [dict(row.metrics) for row in front] == [{named: 0.1, other: 2.0}, {named: 0.2}]
+    bounded = store.best(Filter(at_most={other: 5.0}), limit=5)
+    assert [row.metrics[other] for row in bounded] == [2.0, 1.0]
+    listed = store.page(Filter(device="phone"), "latency_ms").rows
+    assert [row.metrics.get("latency_ms") for row in listed] == [1.0, 2.0, None]
+    cheaper = store.nearest(front[1].evaluation, metrics=(named, "val_accuracy"))
+    assert [row.metrics[named] for row in cheaper] == [0.1]
+    assert "latency_ms" not in store.models()[0].metrics
+
+
+def test_what_was_measured_where_and_how_can_be_asked(store):
+    networks(store, [0.5])
+    assert store.measured() == []
+    measured(store, "phone", [1.0])
+    measured(store, "phone", [1.0], precision="int8", batch_size=None)
+    measured(store, "desk", [1.0])
+    how = {"architecture": architecture_row(0).fingerprint, "device": "desk"}
+    unclear = [MeasurementRow(metric=name, value=1.0, **how) for name in ("score", "val_accuracy")]
+    nowhere = MeasurementRow(metric="energy_j", value=1.0, architecture=how["architecture"])
+    store.add_measurements([*unclear, nowhere])
+    assert [(m.name, m.device_name) for m in store.measured()] == [
+        ("latency_ms@desk", "the desk"),
+        ("latency_ms@phone", "the phone"),
+    ]
+    assert store.ways("latency_ms", "phone") == [
+        Way(runtime="torch", precision="fp32", batch_size=1, threads=1),
+        Way(runtime="torch", precision="int8", batch_size=None, threads=1),
+    ]
+    assert store.ways("latency_ms", "nowhere") == []
 
 
 def test_measurements_made_in_several_ways_are_not_compared(store):

@@ -8,6 +8,7 @@ from nas.search.records import architecture_row
 from nas.store import (
     ArtifactRow,
     DatasetRow,
+    DeviceRow,
     EvaluationRow,
     MeasurementRow,
     MemberRow,
@@ -26,6 +27,9 @@ NETWORKS = {
     "efficientnet_b0": 0.77,
     "efficientnet_b1": 0.79,
 }
+# milliseconds in fp32
+LATENCIES = {"mobilenet_v1": 9.0, "mobilenet_v2": 12.0, "mnasnet_a1": 15.0, "efficientnet_b0": 21.0}
+PHONE = "phone-7"
 IMAGENET = "1" * 32
 OBJECTIVES = (
     {"metric": "accuracy", "maximize": True, "known": False},
@@ -70,6 +74,33 @@ def _imagenet(store: Store) -> None:
         [
             MeasurementRow(metric="latency_ms", value=12.5, error=0.5, architecture=b0),
             MeasurementRow(metric="energy_mj", value=None, reason="no meter", architecture=b0),
+        ]
+    )
+    store.save_device(DeviceRow(id=PHONE, kind="cpu", name="Pixel 8"))
+    how = {"device": PHONE, "runtime": "onnxruntime", "batch_size": 1, "threads": 1}
+    store.add_measurements(
+        [
+            MeasurementRow(
+                metric="latency_ms",
+                value=factor * LATENCIES[name],
+                architecture=row.fingerprint,
+                precision=precision,
+                **how,
+            )
+            for name, row in rows.items()
+            if name in LATENCIES
+            for precision, factor in (("fp16", 0.5), ("fp32", 1.0))
+        ]
+    )
+    store.add_measurements(
+        [
+            MeasurementRow(
+                metric="energy_j",
+                value=900.0 + 100 * number,
+                evaluation=f"imagenet-{number}",
+                device=PHONE,
+            )
+            for number in range(len(rows))
         ]
     )
     store.add_artifact(

@@ -16,10 +16,12 @@ from nas.store import Store
 from search_spaces.published import get_published
 from tests.nas.server.conftest import wait_for
 from tests.nas.server.pages.conftest import served
+from tests.nas.server.pages.library import LATENCIES, PHONE
 
 B0 = get_published("efficientnet_b0").fingerprint
+SHADED = f"/front?color=latency_ms%40{PHONE}"
 PATHS = (
-    *("/", "/new", "/front", "/families", "/compare", "/jobs/nosuchjob"),
+    *("/", "/new", SHADED, "/families", "/compare", "/jobs/nosuchjob"),
     *("/jobs/imagenet-look", "/jobs/imagenet-look/trials", "/jobs/imagenet-look/trials/0"),
     *("/jobs/toy", f"/models/{B0}", "/compare?m=efficientnet_b0&m=mobilenet_v2&m=mnasnet_a1"),
     "FAMILY",
@@ -66,7 +68,7 @@ def test_axe_finds_no_fault_on_any_page(watched: Any, site: str, scheme: str) ->
     faults = {}
     for path in PATHS:
         watched.goto(site + path.replace("FAMILY", family))
-        if path == "/front":
+        if path == SHADED:
             watched.wait_for_selector("#plot .scatterlayer path.point")
         found = Axe().run(watched).response["violations"]
         if found:
@@ -162,6 +164,13 @@ def test_the_plot_shows_the_front_the_rest_and_the_published_families(
     watched.get_by_label("X scale").select_option("linear")
     wait_for(lambda: watched.evaluate(f"{PLOT}.layout.xaxis.type") == "linear")
     assert kind == "log"
+    watched.get_by_label("Colour by").select_option(f"latency_ms@{PHONE}")
+    watched.wait_for_url("**color=latency_ms*")  # what it was measured with is to be chosen there
+    watched.get_by_label("Precision").select_option("fp32")
+    watched.get_by_role("button", name="Show").click()
+    wait_for(lambda: watched.evaluate(f"{PLOT}.layout?.coloraxis?.colorbar?.title?.text"))
+    shades = watched.evaluate(f"{PLOT}.data.at(-1).marker.color")
+    assert list(shades) == [LATENCIES["mobilenet_v2"], LATENCIES["efficientnet_b0"]]
 
 
 def test_a_job_goes_the_whole_way(page: Any, tmp_path: Path) -> None:

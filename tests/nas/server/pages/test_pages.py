@@ -20,7 +20,7 @@ from nas.server.settings import Settings
 from nas.store import Store
 from search_spaces.published import get_published
 from tests.nas.server.pages.conftest import served
-from tests.nas.server.pages.library import EVIL, NETWORKS
+from tests.nas.server.pages.library import EVIL, LATENCIES, NETWORKS, PHONE
 
 MOST_PAGES = 120
 
@@ -118,9 +118,7 @@ def test_a_name_is_never_taken_for_markup(crawled: dict[str, str]) -> None:
 
 def test_the_front_of_the_page_is_the_brute_force_front(client: httpx2.Client) -> None:
     text = client.get("/front").text
-    data = re.search(r'<script type="application/json" id="plot-data">(.*?)</script>', text, re.S)
-    assert data is not None
-    shown = json.loads(data[1])
+    shown = plot_data(text)
     from nas.cost import count
 
     points = [(count(get_published(name)).macs, a) for name, a in NETWORKS.items()]
@@ -148,15 +146,71 @@ def test_a_constraint_narrows_the_front(client: httpx2.Client) -> None:
     assert set(names) == expected
 
 
+def plot_data(text: str) -> dict[str, Any]:
+    data = re.search(r'<script type="application/json" id="plot-data">(.*?)</script>', text, re.S)
+    assert data is not None
+    found: dict[str, Any] = json.loads(data[1])
+    return found
+
+
+def test_latency_as_measured_is_an_axis_a_constraint_and_a_colour(client: httpx2.Client) -> None:
+    latency = f"latency_ms@{PHONE}"
+    points = [(ms, NETWORKS[name]) for name, ms in LATENCIES.items()]
+    kept = non_dominated(points, (False, True))
+    expected = sorted(point for point, keep in zip(points, kept) if keep)
+    asked = {"x": latency, "precision": "fp32"}
+    answer = client.get("/front", params=asked).text
+    shown = plot_data(answer)
+    assert list(zip(shown["front"]["x"], shown["front"]["y"])) == expected
+    assert shown["titles"][0] == "Latency on Pixel 8 (ms)"
+    assert f'<option value="{latency}" selected>Latency (Pixel 8)</option>' in answer
+    halved = plot_data(client.get("/front", params={"x": latency}).text)
+    assert halved["front"]["x"] == [ms / 2 for ms, _ in expected], "the first way is not fp16"
+    bounded = client.get("/front", params={**asked, f"bound_{latency}": "15"}).text
+    assert plot_data(bounded)["front"]["x"] == [ms for ms, _ in expected if ms <= 15]
+    others = client.get("/front/others", params=asked).json()
+    assert sorted(others["x"]) == sorted(LATENCIES.values())
+    color = plot_data(client.get("/front", params={"color": latency, "precision": "fp32"}).text)
+    assert color["front"]["shade"] == [None, LATENCIES["mobilenet_v2"], 21.0, None]
+    api = client.get("/v1/front", params={"x": latency, "y": "accuracy", "precision": "fp32"})
+    assert [row["metrics"][latency] for row in api.json()] == shown["front"]["x"]
+
+
+def test_energy_of_trainings_is_an_axis_too(client: httpx2.Client) -> None:
+    shown = plot_data(client.get("/front", params={"y": f"energy_j@{PHONE}"}).text)
+    assert shown["titles"][1] == "Energy on Pixel 8 (J)"
+    assert shown["maximize"] == [False, False]
+    assert shown["front"]["y"] == [900.0]  # the cheapest network took least
+
+
+def test_a_card_has_every_measurement_and_a_comparison_those_of_networks(
+    client: httpx2.Client,
+) -> None:
+    def rows(path: str) -> list[str]:
+        text = client.get(path).text
+        found = re.findall(r"<tr>(.*?)</tr>", text, re.S)
+        return [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in found]
+
+    b0 = rows(f"/models/{get_published('efficientnet_b0').fingerprint}")
+    assert "Latency 21.00 ms – any weights Pixel 8 onnxruntime fp32 1 1" in b0
+    assert "Energy 1,300.00 J – 5 epochs Pixel 8 – – – –" in b0
+    assert "Energy no meter – any weights – – – – –" in b0
+    both = rows("/compare?m=efficientnet_b0&m=mobilenet_v2")
+    assert "Latency Pixel 8, onnxruntime, fp16, batch 1, 1 thread 10.50 ms 6.00 ms" in both
+    assert "Latency 12.50 ms ± 0.50 ms –" in both
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
         ("/jobs/nosuchjob", 404, "nosuchjob"),
         ("/jobs/imagenet-look/trials/99", 404, "no trial 99"),
         ("/models/ffffffff", 404, "no network"),
-        ("/models/x.json", 404, "names no model"),
+        ("/models/x.json", 404, "named by a published name"),
         ("/families/zz", 404, "no family"),
         ("/front?x=speed", 422, "speed"),
+        ("/front?color=speed", 422, "speed"),
+        ("/front?x=latency_ms@toaster", 422, "toaster"),
         ("/front?x=macs&y=macs", 422, "must differ"),
         ("/front?kind=zz", 404, "zz"),
         ("/front?bound_macs=much", 422, "much"),
