@@ -297,9 +297,8 @@ def _are_few(connection: Connection, where: Filter) -> bool:
 
 def _is_rare(connection: Connection, asked: Asked, metric: str) -> bool:
     """Whether few measurements are within the bound; only those of a named device are in order."""
-    return asked._device(metric) is not None and _is_short(
-        connection, asked.measured_within(metric)
-    )
+    named = asked.device_of(metric) is not None
+    return named and _is_short(connection, asked.measured_within(metric))
 
 
 def _is_short(connection: Connection, query: Any) -> bool:
