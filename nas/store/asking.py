@@ -276,10 +276,9 @@ def _groups_with(parts: tuple[str, ...]) -> Select[Any]:
 
 
 def _begins_with(part: str, value: Any) -> ColumnElement[bool]:
-    column = comparables.c[part]
-    if part in ("dataset", "recipe"):
-        return column.startswith(value, autoescape=True)
-    return column == value
+    column: ColumnElement[Any] = comparables.c[part]
+    is_text = part in ("dataset", "recipe")
+    return column.startswith(value, autoescape=True) if is_text else column == value
 
 
 def _bound(name: str, bound: float, whole: Callable[[float], int]) -> float:
