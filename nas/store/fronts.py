@@ -20,6 +20,7 @@ from sqlalchemy import (
     Double,
     Executable,
     Select,
+    Subquery,
     and_,
     bindparam,
     cast,
@@ -135,22 +136,21 @@ def _new_groups(dialect: str) -> Executable:
     return insert.on_conflict_do_nothing()
 
 
-def _new_points() -> CTE:
+def _new_points() -> Subquery:
     """Points of the evaluations that were written, one row for each pair of metrics."""
-    names = ("key", "comparable", *COSTS, "val_accuracy", "test_accuracy")
-    written = select(*(evaluations.c[name] for name in names)).where(_WRITTEN).cte("written")
     points = [
         select(
-            written.c.key,
-            written.c.comparable,
+            evaluations.c.key,
+            evaluations.c.comparable,
             literal(x).label("x"),
             literal(y).label("y"),
-            cast(written.c[x], Double).label("x_value"),
-            written.c[y].label("y_value"),
-        ).where(written.c[x].is_not(None), written.c[y].is_not(None))
+            cast(evaluations.c[x], Double).label("x_value"),
+            evaluations.c[y].label("y_value"),
+        ).where(_WRITTEN, evaluations.c[x].is_not(None), evaluations.c[y].is_not(None))
         for x, y in PAIRS
     ]
-    return union_all(*points).cte("new")
+    # no CTE: Python's sqlite3 counts the rows of what begins with INSERT, and not with WITH
+    return union_all(*points).subquery("new")
 
 
 def _additions() -> Executable:

@@ -7,26 +7,24 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
-    ColumnElement,
     Connection,
     Select,
-    SelectBase,
     and_,
     func,
     literal,
     or_,
     select,
-    union_all,
 )
 
 from nas.cursor import read_cursor, write_cursor
 from nas.errors import InvalidRequestError
 from nas.store.asking import Asked, Axis, ask
 from nas.store.connected import Connected, chunks
-from nas.store.dominance import front_of, tied_with, walked_points
+from nas.store.dominance import front_of
 from nas.store.fronts import is_damaged, usual_pair, usual_points
 from nas.store.questions import GROUP_PARTS, Comparable, Filter, ModelRow, Page
 from nas.store.schema import COSTS, comparables, evaluations, trials
+from nas.store.sieve import are_many, sieved_points
 
 EVERYTHING = Filter()
 USUAL = ("macs", "val_accuracy")
@@ -37,11 +35,14 @@ class Models(Connected):
 
     def comparables(self, where: Filter = EVERYTHING) -> list[Comparable]:
         """The groups of evaluations that may be compared with each other, the largest first."""
-        columns = [evaluations.c.comparable.label("id"), *(evaluations.c[p] for p in GROUP_PARTS)]
         with self._read() as connection:
             conditions = ask(connection, where).conditions()
-            query = select(*columns, func.count().label("count")).where(*conditions)
-            query = query.group_by(*columns).order_by(func.count().desc(), evaluations.c.comparable)
+            count = func.count().label("count")
+            sizes = select(evaluations.c.comparable, count).where(*conditions)
+            found = sizes.group_by(evaluations.c.comparable).subquery()
+            query = select(comparables, found.c.count)
+            query = query.join(found, found.c.comparable == comparables.c.id)
+            query = query.order_by(found.c.count.desc(), comparables.c.id)
             return [Comparable(**row._mapping) for row in connection.execute(query)]
 
     def groups(self, limit: int = 100, count_to: int = 10_000) -> list[Comparable]:
@@ -180,8 +181,13 @@ def front_rows(
     connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
 ) -> list[ModelRow]:
     """Models of a front among what compares, the best by the first axis first."""
-    find = _front_of_two if len(axes) == 2 else _front_of_many
-    return rows_of(connection, asked, find(connection, asked, axes, ties))
+    two = len(axes) == 2 and not ties
+    found = (
+        _front_of_two(connection, asked, axes)
+        if two
+        else _front_of_many(connection, asked, axes, ties)
+    )
+    return rows_of(connection, asked, found)
 
 
 def rows_of(connection: Connection, asked: Asked, marks: dict[str, bool]) -> list[ModelRow]:
@@ -202,45 +208,30 @@ def rows_of(connection: Connection, asked: Asked, marks: dict[str, bool]) -> lis
     return [rows[key] for key in keys if key in rows]
 
 
-def points_of(asked: Asked, axes: Sequence[Axis], *, errors: bool = False) -> CTE:
+def points_of(asked: Asked, axes: Sequence[Axis]) -> CTE:
     """Every point, turned so that less is better on every axis: x and y, or x0, x1, ..."""
     names = "xy" if len(axes) == 2 else [f"x{i}" for i in range(len(axes))]
-    columns: list[ColumnElement[Any]] = [evaluations.c.key, evaluations.c.comparable]
-    for name, axis in zip(names, axes):
-        columns.append(axis.downwards.label(name))
-        if errors:
-            columns.append(axis.error.label(f"{name}_error"))
+    columns = [axis.downwards.label(name) for name, axis in zip(names, axes)]
     present = (axis.value.is_not(None) for axis in axes)
-    name = "points_with_errors" if errors else "points"
-    return select(*columns).where(*asked.conditions(), *present).cte(name)
+    query = select(evaluations.c.key, evaluations.c.comparable, *columns)
+    return query.where(*asked.conditions(), *present).cte("points")
 
 
-def _front_of_two(
-    connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
-) -> dict[str, bool]:
-    """Keys of the front in order with whether each is merely tied."""
+def _front_of_two(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> dict[str, bool]:
+    """Keys of the front in order, each with False: it is not merely tied."""
     front = front_of(_candidates(connection, asked, axes))
-    marked: SelectBase = select(front, literal(0).label("tied"))
-    if ties:
-        points = points_of(asked, axes, errors=True)
-        members = select(points).where(points.c.key.in_(select(front.c.key))).cte("exact_front")
-        tied = tied_with(points, members).subquery()
-        columns = (tied.c.key, tied.c.comparable, tied.c.x, tied.c.y, tied.c.tied)
-        marked = union_all(marked, select(*columns))
-    found = marked.subquery()
-    query = select(found.c.key, found.c.tied).order_by(found.c.x, found.c.tied, found.c.key)
-    return {row.key: bool(row.tied) for row in connection.execute(query)}
+    query = select(front.c.key).order_by(front.c.x, front.c.key)
+    return dict.fromkeys(connection.execute(query).scalars(), False)
 
 
 def _candidates(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> CTE:
     """Few points with the front among them, where there is a quick way to them; else all."""
     pair, group = usual_pair(axes), asked.comparable
-    if group is None or pair is None or asked.starts_from_jobs:
-        return points_of(asked, axes)
-    if asked.is_usual and not asked.has_bounds and not is_damaged(connection, group, *pair):
+    kept = asked.is_usual and not asked.has_bounds
+    if group is not None and pair and kept and not is_damaged(connection, group, *pair):
         points = usual_points(group, *pair)
-    elif pair == USUAL:
-        points = walked_points(asked.conditions, *pair)
+    elif pair and _may_sieve(connection, asked, axes):
+        points = sieved_points(connection, asked, pair[0])
     else:
         return points_of(asked, axes)
     if axes[1].maximize:
@@ -249,16 +240,29 @@ def _candidates(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> C
     return select(*turned).cte("turned")
 
 
+def _may_sieve(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> bool:
+    pair = usual_pair(axes) if len(axes) == 2 else None
+    if asked.comparable is None or asked.are_few or pair is None or pair[1] != "val_accuracy":
+        return False
+    return are_many(connection, asked.comparable)
+
+
 def _front_of_many(
     connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
 ) -> dict[str, bool]:
-    """The same for any number of axes: the database gives the numbers, and no more."""
+    """The same with ties, or for any number of axes: the database gives the numbers, no more."""
     import numpy as np
 
     from nas.pareto import non_dominated, tied
 
     values, errors = [axis.value for axis in axes], [axis.error for axis in axes]
-    query = select(evaluations.c.key, *values, *errors).where(*asked.conditions())
+    query = select(evaluations.c.key, *values, *errors)
+    if ties and _may_sieve(connection, asked, axes):
+        (cost,) = (axis.column for axis in axes if not axis.maximize)
+        few = sieved_points(connection, asked, str(cost), with_ties=True)
+        query = query.where(evaluations.c.key.in_(select(few.c.key)))
+    else:
+        query = query.where(*asked.conditions())
     query = query.order_by(axes[0].downwards.nulls_last(), evaluations.c.key)
     rows = connection.execute(query).all()
     table = np.array([tuple(row[1:]) for row in rows], dtype=np.float64)
@@ -287,7 +291,10 @@ def _listed(
     key, value = evaluations.c.key, axis.value
     query = select(key, value.label("value")).where(*asked.conditions())
     with_value = query.where(value.is_not(None))
-    without = query.where(value.is_(None)).order_by(key)
+    # of few: an expression, or SQLite would walk all that have no value
+    without = query.where(
+        (value + 0 if asked.by_guess and asked.are_few else value).is_(None)
+    ).order_by(key)
     if after is None or after[1] is not None:
         if after is not None:
             beyond = [(c < v) if axis.maximize else (c > v) for c, v in zip((key, value), after)]

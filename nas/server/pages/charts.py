@@ -15,6 +15,8 @@ from nas.plots.metrics import si
 WIDTH, HEIGHT = 520, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 46
 COLORS = 6
+LETTER, NOTE = 6.2, 12
+"""Pixels that a letter of a note takes, and a line of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +82,11 @@ def line_chart(lines: Sequence[Line], x: Axis, y: Axis, title: str) -> Markup:
     x_scale = _scale([p.x for p in points], x, LEFT, WIDTH - RIGHT)
     ends = [p.y + side * p.error for p in points for side in (-1, 1)]
     y_scale = _scale(ends, y, HEIGHT - BOTTOM, TOP)
+    taken: list[tuple[float, float, float]] = []
     return element(
         "svg",
         *_axes(x, y, x_scale, y_scale),
-        *(_line(line, x_scale, y_scale) for line in drawn),
+        *(_line(line, x_scale, y_scale, taken) for line in drawn),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         class_="chart drawn",
         role="group" if any(p.href for p in points) else "img",
@@ -115,7 +118,7 @@ def _class(line: Line) -> str:
     return "faint" if line.color < 0 else f"c{line.color % COLORS}"
 
 
-def _line(line: Line, x: _Scale, y: _Scale) -> Markup:
+def _line(line: Line, x: _Scale, y: _Scale, taken: list[tuple[float, float, float]]) -> Markup:
     parts: list[Markup] = []
     places = [(x(p.x), y(p.y)) for p in line.points]
     if line.kind != "marks":
@@ -127,11 +130,29 @@ def _line(line: Line, x: _Scale, y: _Scale) -> Markup:
         parts.append(element("path", d=path, class_="line" + (" dashed" if line.dashed else "")))
     if line.kind == "line" and line.points[-1].label:
         px, py = places[-1]
-        name = escape(line.points[-1].label)
-        parts.append(element("text", name, x=px + 4, y=py - 6, class_="note end"))
+        name = line.points[-1].label
+        at = _free(px + 4 - LETTER * len(name), px + 4, py - 6, taken)
+        parts.append(element("text", escape(name), x=px + 4, y=at, class_="note end"))
     if line.kind in ("marks", "both", "stairs") or len(places) == 1:
         parts += [_mark(p, px, py, y) for p, (px, py) in zip(line.points, places)]
     return element("g", *parts, class_=_class(line))
+
+
+def _free(
+    start: float, end: float, wanted: float, taken: list[tuple[float, float, float]]
+) -> float:
+    """Where a line of text hides no other: as it is wanted, or a little higher or lower.
+
+    >>> taken = []
+    >>> [_free(0, 50, 100, taken), _free(40, 90, 103, taken), _free(60, 90, 103, taken)]
+    [100, 127, 103]
+    """
+    for shift in (0, -NOTE, 2 * NOTE, -2 * NOTE):
+        at = round(wanted + shift, 1)
+        if all(end < s or e < start or abs(at - other) >= NOTE for s, e, other in taken):
+            break
+    taken.append((start, end, at))
+    return at
 
 
 def _mark(point: Point, px: float, py: float, y: _Scale) -> Markup:

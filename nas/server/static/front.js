@@ -177,6 +177,18 @@ function fromSlider(slider) {
   slider.setAttribute("aria-valuetext", field.value ? field.value + (isPercent ? " %" : "") : "any");
 }
 
+// what was chosen in the table stays chosen, and whoever is in it stays there
+function takeAnswer(page) {
+  const rows = document.getElementById("rows"), active = document.activeElement;
+  const chosen = new Set([...rows.querySelectorAll("input:checked")].map((box) => box.value));
+  const focused = rows.contains(active) ? active.value || active.href : null;
+  for (const id of ["answer", "rows"]) document.getElementById(id).innerHTML = page.getElementById(id).innerHTML;
+  for (const item of rows.querySelectorAll("input, a")) {
+    if (chosen.has(item.value)) item.checked = true;
+    if (focused && focused === (item.value || item.href)) item.focus();
+  }
+}
+
 async function ask() {
   const query = new URLSearchParams(new FormData(question));
   for (const [name, value] of [...query]) if (!value) query.delete(name);
@@ -190,7 +202,7 @@ async function ask() {
     picked.textContent = message ? message.textContent : `The server answered ${answer.status}.`;
     return;
   }
-  for (const id of ["answer", "rows"]) document.getElementById(id).innerHTML = page.getElementById(id).innerHTML;
+  takeAnswer(page);
   history.replaceState(null, "", url);
   plot.dataset.others = `/front/others?${query}`;
   others = null;

@@ -227,6 +227,13 @@ def test_what_is_wrong_is_said_on_a_page(
     assert words in answer.text
 
 
+def test_trials_are_narrowed_by_their_state(client: httpx2.Client) -> None:
+    text = client.get("/jobs/toy/trials?state=infeasible").text
+    assert re.findall(r'<th scope="row"><a href="[^"]*/trials/(\d+)"', text) == ["3"]
+    assert "no such row" in text
+    assert "There are none." in client.get("/jobs/toy/trials?state=running").text
+
+
 ODD = ["9" * 30, "-1", "1e999", "nan", "..", "a" * 3_000, "😀", "%FF", "%00", "'\"<", "1e30"]
 PLACES = [
     *("/jobs/{}", "/jobs/{}/log", "/jobs/toy/trials/{}", "/jobs/toy/trials?after={}", "/?after={}"),
