@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, WrongClusterError, wants_token
 
 ANSWER_WITHIN_S = 5.0
 TAKE_WITHIN_S = 120.0
@@ -140,7 +140,7 @@ class RayJobs:
         here, there = version("ray"), str(self._client.get_version())
         there = getattr(self._client, "_server_ray_version", there)
         if here.split(".")[:2] != there.split(".")[:2]:
-            raise ClusterError(
+            raise WrongClusterError(
                 f"The cluster at {self.address} runs Ray {there}, but Ray {here} is installed "
                 f"here; install ray=={there}, or another version on the cluster."
             )
@@ -167,7 +167,7 @@ def _checked(address: str) -> str:
     except ValueError:
         host, port = None, 0
     if not host or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
-        raise ClusterError(
+        raise WrongClusterError(
             f"`address` must be that of the head's dashboard, as http://HEAD:{USUAL_PORT}, "
             f"but got {address!r:.120}."
         )
@@ -187,7 +187,7 @@ def _asked(address: str, question: Callable[[], _T]) -> _T:
 
 
 def _no_dashboard(address: str, reason: str) -> ClusterError:
-    return ClusterError(
+    return WrongClusterError(
         f"No Ray dashboard answers at {address!r} ({reason}); give the head's, as "
         f"http://HEAD:{USUAL_PORT}, and see that `ray start` printed a dashboard."
     )
@@ -201,10 +201,7 @@ def _sorry(address: str, error: Exception, *, is_known: bool = True) -> ClusterE
     """
     text = " ".join(str(error).split())
     if type(error).__name__ == "AuthenticationError" or re.search(r"\b40[13]\b", text):
-        return ClusterError(
-            f"The cluster at {address} wants a valid token: put the head's into RAY_AUTH_TOKEN, "
-            "or its file's path into RAY_AUTH_TOKEN_PATH, with RAY_AUTH_MODE=token."
-        )
+        return wants_token(address)
     if type(error).__name__ in ("ReadTimeout", "ConnectTimeout"):
         return _no_dashboard(address, f"nothing came within {ANSWER_WITHIN_S:g} s")
     if not is_known:

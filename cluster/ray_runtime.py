@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
+import platform
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,10 +19,19 @@ from typing import Any
 
 import ray
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, WrongClusterError, wants_token
 from cluster.local import count_usable_cores
 
 OBJECT_STORE_BYTES = 200 * 2**20  # payloads and results are small
+
+ANSWER_WITHIN_S = 4.0
+PROBE = """
+import json, sys
+from ray._common.usage.usage_lib import get_cluster_metadata
+from ray._raylet import GcsClient
+print("ready", flush=True)
+print(json.dumps(get_cluster_metadata(GcsClient(address=sys.argv[1]))))
+"""
 
 # Ray reads these where it needs them; some have no other way in.
 SETTINGS = {
@@ -56,7 +69,7 @@ def enter_ray(address: str | None, folder: str, cpus: float, gpus: float | None 
     address = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"address": address}
     if address:
-        _check_answer(address)
+        _check_head(address)
     else:
         os.environ.update(SETTINGS_OF_RAY_STARTED_HERE)
         options = {
@@ -104,22 +117,65 @@ def is_started_here(entered: bool, address: str | None) -> bool:
     return entered and not (address or os.environ.get("RAY_ADDRESS"))
 
 
-def _check_answer(address: str) -> None:
-    """Refuse in seconds what Ray would try for many minutes."""
+def _check_head(address: str) -> None:
+    """Refuse in seconds what Ray would try for many minutes, or end this process for."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdigit():
-        raise ClusterError(
+        raise WrongClusterError(
             f"`address` must be 'auto' or the HOST:PORT of a Ray head, but got {address!r}."
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except (OSError, OverflowError) as error:
-        raise ClusterError(
-            f"No Ray head answers at {address!r} ({error}); "
-            "look for its GCS port, 6379 unless it was set."
-        ) from error
+        raise _no_head(address, str(error)) from error
+    check_versions(address, _ask_head(address))
+
+
+def _ask_head(address: str) -> Mapping[str, str] | None:
+    """The versions that a head runs, asked in a process of its own: of one that is no head, Ray's
+    client never comes back, or ends its process."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", PROBE, address]
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as probe:
+        assert probe.stdout is not None
+        probe.stdout.readline()  # it has loaded Ray, which takes as long as it takes
+        try:
+            answer, errors = probe.communicate(timeout=ANSWER_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            probe.kill()
+            raise _no_head(address, f"nothing came within {ANSWER_WITHIN_S:g} s") from error
+    if "authentication token" in errors.lower():
+        raise wants_token(address)
+    try:
+        versions: Mapping[str, str] | None = json.loads(answer)
+    except ValueError as error:
+        raise _no_head(address, "what listens there is none") from error
+    return versions
+
+
+def check_versions(address: str, there: Mapping[str, str] | None) -> None:
+    """Refuse a cluster of another version of Ray or Python, which Ray would refuse at length.
+
+    Args:
+        there: `ray_version` and `python_version` of the cluster, where it says so.
+    """
+    here = {"ray_version": ray.__version__, "python_version": platform.python_version()}
+    for field, name in (("ray_version", "Ray"), ("python_version", "Python")):
+        if there is not None and there[field] != here[field]:
+            raise WrongClusterError(
+                f"The cluster at {address} runs {name} {there[field]}, but here is {name} "
+                f"{here[field]}; have the same one on both sides."
+            )
+
+
+def _no_head(address: str, reason: str) -> WrongClusterError:
+    return WrongClusterError(
+        f"No Ray head answers at {address!r} ({reason}); "
+        "look for its GCS port, 6379 unless it was set."
+    )
 
 
 def count_slots(needs: Mapping[str, float]) -> int:
@@ -132,7 +188,7 @@ def count_slots(needs: Mapping[str, float]) -> int:
     slots = min(int(available.get(name, 0) / amount) for name, amount in needs.items())
     if slots == 0:
         there = _amounts({name: available.get(name, 0) for name in needs})
-        raise ClusterError(
+        raise WrongClusterError(
             f"A task needs {_amounts(needs)}, but all of Ray has {there}; "
             "ask for less or add nodes."
         )
@@ -163,7 +219,7 @@ def wait_for_slots(needs: Mapping[str, float], wait_s: float, say: Callable[[str
                 left_s = give_up - time.monotonic()
                 if left_s <= 0:
                     waited = f" Waited {wait_s:g} s for it." if wait_s else ""
-                    raise ClusterError(f"{error}{waited}") from None
+                    raise WrongClusterError(f"{error}{waited}") from None
                 if not asked:
                     say(f"waits up to {wait_s:g} s for a node: {error}")
                     asked = True

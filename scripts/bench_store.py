@@ -112,10 +112,12 @@ def fill(store: Store, models: int) -> None:
     with store._write() as connection:
         mend_fronts(connection, [GROUPS["main"], GROUPS["other"]])
     print(f", the usual fronts made anew in {time.perf_counter() - begun:.0f} s")
-    if store.url.startswith("postgresql"):
-        with store._engine.connect() as plain:
-            raw: Any = plain.connection.dbapi_connection
-            raw.rollback()
+    with store._engine.connect() as plain:
+        raw: Any = plain.connection.dbapi_connection
+        raw.rollback()
+        if is_sqlite(plain):  # one transaction wrote it all: it still lies in the log
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
             raw.autocommit = True
             raw.execute("VACUUM ANALYZE")
             raw.autocommit = False

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, WrongClusterError
 from nas.cli import bridge, cluster, database, facts, jobs, models, scale, service, weights
 from nas.errors import InvalidRequestError, NasError
 from search_spaces.errors import SearchSpaceError
@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
         return _say(error.format_message(), 2)  # type: ignore[attr-defined]
     except typer.Exit as end:
         return end.exit_code
-    except (InvalidRequestError, SearchSpaceError) as error:
+    except (InvalidRequestError, SearchSpaceError, WrongClusterError) as error:
         return _say(str(error), 2)
     except (NasError, ClusterError) as error:
         return _say(str(error), 1)

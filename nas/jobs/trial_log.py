@@ -164,7 +164,7 @@ def _attempts(number: int, finished: Finished | None, before: int = 0) -> tuple[
 def note_lost_driver(store: Store, job: str) -> None:
     """Put down that trials which ran when a driver died were started by it once."""
     before = _counts(store, job)
-    running = [row.number for row in store.trials(job) if row.state == "running"]
+    running = [row.number for row in store.trials(job, state="running")]
     store.save_attempts(
         job,
         [

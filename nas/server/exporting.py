@@ -13,6 +13,7 @@ import secrets
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.responses import FileResponse, Response
@@ -85,11 +86,13 @@ def ask_export(
 
 def export_document(store: Store, row: ExportRow) -> Export:
     """An export as it is answered with."""
-    return _document(row, _artifact(store, row))
+    return export_documents(store, [row])[0]
 
 
-def _artifact(store: Store, row: ExportRow) -> ArtifactRow | None:
-    return None if row.artifact is None else store.artifact(row.artifact)
+def export_documents(store: Store, rows: Sequence[ExportRow]) -> list[Export]:
+    """The same of several, whose files are asked for at once."""
+    files = store.artifacts(row.artifact for row in rows if row.artifact is not None)
+    return [_document(row, files.get(row.artifact or 0)) for row in rows]
 
 
 def _document(row: ExportRow, artifact: ArtifactRow | None) -> Export:
@@ -117,7 +120,7 @@ def export_file(store: Store, row: ExportRow) -> Response:
     Raises:
         Problem: 409 where it is not made yet, 404 where the file is gone.
     """
-    artifact = _artifact(store, row)
+    artifact = None if row.artifact is None else store.artifacts([row.artifact]).get(row.artifact)
     document = _document(row, artifact)
     if artifact is None or document.filename is None:
         raise Problem(409, f"Export {row.id} is {row.state}; it has no file. {row.message}".strip())

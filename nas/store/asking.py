@@ -6,13 +6,16 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Select,
     and_,
+    bindparam,
     func,
     literal,
     or_,
@@ -20,16 +23,24 @@ from sqlalchemy import (
 )
 
 from nas.errors import InvalidRequestError
+from nas.store.engine import is_sqlite
+from nas.store.measuring import (
+    WAYS,
+    check_one_kind,
+    find_device,
+    is_measured,
+    keys_of,
+    latest,
+    within,
+)
 from nas.store.questions import GROUP_PARTS, Filter
 from nas.store.schema import (
     COSTS,
     comparables,
     datasets,
-    devices,
     evaluations,
     families,
     jobs,
-    measurements,
     members,
     trials,
 )
@@ -37,8 +48,8 @@ from nas.store.schema import (
 ACCURACIES = ("val_accuracy", "test_accuracy")
 COLUMNS = (*ACCURACIES, *COSTS, "seconds")
 LESS_IS_BETTER = ("_ms", "_s", "_j", "_mj", "_w", "_bytes", "macs", "parameters")
-WAYS = ("runtime", "precision", "batch_size", "threads")
-"""How something was measured, beside the device."""
+FEW = 50_000
+"""So many evaluations are found faster one by one, by their keys, than among all that compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +79,19 @@ class Asked:
         groups: Ids of the comparables that it allows; None where it names none of their parts.
         devices: Ids by the names that the question has for them.
         measured: Names of the metrics in it that are read from measurements.
+        are_few: Whether they are found by their trials, members, network or measurements, rather
+            than among all that compares.
+        rare: The bounded metric that few measurements are within, if there is one.
+        by_guess: Whether the database plans without statistics, as SQLite does.
     """
 
     where: Filter
     groups: tuple[str, ...] | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
     measured: tuple[str, ...] = ()
+    are_few: bool = False
+    rare: str | None = None
+    by_guess: bool = False
 
     @property
     def comparable(self) -> str | None:
@@ -88,13 +106,13 @@ class Asked:
         return rest == Filter(origins=self.where.origins)
 
     @property
-    def has_bounds(self) -> bool:
-        return bool(self.where.at_most or self.where.at_least)
+    def hides_columns(self) -> bool:
+        """Whether SQLite would rather walk all that compares than look few up by their keys."""
+        return self.are_few and self.by_guess
 
     @property
-    def starts_from_jobs(self) -> bool:
-        """Whether the rows are found by their trials or members."""
-        return any((self.where.job, self.where.space, self.where.family, self.where.architecture))
+    def has_bounds(self) -> bool:
+        return bool(self.where.at_most or self.where.at_least)
 
     def axis(self, metric: str, maximize: bool | None = None, of: Any = evaluations) -> Axis:
         """What to read for a metric, and which way is better.
@@ -118,7 +136,7 @@ class Asked:
                 f"direction, but got {metric!r}."
             )
         if device or is_measured(self.where):
-            return Axis(self._measured(bare, device, of), exact, maximize)
+            return Axis(latest(of, bare, self.device_of(name), self.where), exact, maximize)
         return Axis(of.c.metrics[bare].as_float(), exact, maximize)
 
     def axes(self, metrics: Sequence[str], maximize: Sequence[bool] | None) -> list[Axis]:
@@ -127,47 +145,62 @@ class Asked:
 
     def conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
         """The filter, said of evaluations or of an alias of that table."""
-        where = self.where
         status, comparable = of.c.status, of.c.comparable
-        if where.architecture is not None:  # found by that; SQLite would walk all that compares
+        if self.hides_columns:
             status, comparable = func.coalesce(status, ""), func.coalesce(comparable, "")
         found: list[ColumnElement[bool]] = [status == "completed"]
         if self.comparable is not None:
             found.append(comparable == self.comparable)
         elif self.groups is not None:
             found.append(comparable.in_(self.groups))
+        return [*found, *self.own_conditions(of), *self.other_conditions(of)]
+
+    def own_conditions(self, of: Any = evaluations) -> list[ColumnElement[bool]]:
+        """That part which an evaluation's own columns tell."""
+        where, found = self.where, []
         if where.architecture is not None:
             found.append(of.c.architecture == where.architecture)
-        if where.job is not None or where.space is not None:
-            found.append(of.c.key.in_(_used(where)))
-        if where.family is not None:
-            found.append(of.c.key.in_(_of_family(where)))
         if where.since is not None:
             found.append(of.c.created_at >= where.since)
         if where.until is not None:
             found.append(of.c.created_at < where.until)
-        for name, bound in where.at_most.items():
-            found.append(self.axis(name, False, of).value <= _bound(name, bound, math.floor))
-        for name, bound in where.at_least.items():
-            found.append(self.axis(name, False, of).value >= _bound(name, bound, math.ceil))
+        return found + self._within_bounds(of, elsewhere=False)
+
+    def other_conditions(
+        self, of: Any = evaluations, among: FromClause | None = None
+    ) -> list[ColumnElement[bool]]:
+        """The other part: of trials, families and measurements.
+
+        Args:
+            of: Whatever has the columns `key` and `architecture`.
+            among: Has the keys of all that is looked at, if that is not every evaluation.
+        """
+        where, found = self.where, []
+        if where.job is not None or where.space is not None:
+            found.append(of.c.key.in_(_used(where, among)))
+        if where.family is not None:
+            found.append(of.c.key.in_(_of_family(where)))
+        if self.rare is not None:
+            found.append(of.c.key.in_(keys_of(self.measured_within(self.rare))))
+        return found + self._within_bounds(of, elsewhere=True)
+
+    def _within_bounds(self, of: Any, elsewhere: bool) -> list[ColumnElement[bool]]:
+        found = []
+        for bounds, whole in ((self.where.at_most, math.floor), (self.where.at_least, math.ceil)):
+            for name, bound in bounds.items():
+                if (name in self.measured) == elsewhere:
+                    value, limit = self.axis(name, False, of).value, _bound(name, bound, whole)
+                    found.append(value <= limit if bounds is self.where.at_most else value >= limit)
         return found
 
-    def _measured(self, metric: str, device: str, of: Any) -> ColumnElement[float]:
-        """The latest measurement of these weights, or else of the network."""
-        own = measurements.alias()
-        kind = _kind(own, metric, self.devices.get(device or self.where.device or ""), self.where)
-        by_weights = (own.c.evaluation == of.c.key, *kind)
-        by_network = (own.c.architecture == of.c.architecture, own.c.evaluation.is_(None), *kind)
-        latest = [
-            select(own.c.value)
-            .where(*whose, own.c.artifact.is_(None), own.c.value.is_not(None))
-            .order_by(own.c.id.desc())
-            .limit(1)
-            .correlate(of)
-            .scalar_subquery()
-            for whose in (by_weights, by_network)
-        ]
-        return func.coalesce(*latest)
+    def device_of(self, metric: str) -> str | None:
+        """Id of the device that a metric is asked about on, if one is named."""
+        return self.devices.get(metric.partition("@")[2] or self.where.device or "")
+
+    def measured_within(self, metric: str) -> Select[Any]:
+        """What was ever measured within the bounds on a metric; see `measuring.within`."""
+        limits = [bounds.get(metric) for bounds in (self.where.at_most, self.where.at_least)]
+        return within(metric.partition("@")[0], self.device_of(metric), self.where, *limits)
 
 
 def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> Asked:
@@ -181,16 +214,28 @@ def ask(connection: Connection, where: Filter, metrics: Iterable[str] = ()) -> A
             several ways that don't compare.
     """
     known: dict[str, str] = {}
-    open_ones = [m for m in (*metrics, *where.at_most, *where.at_least) if m not in COLUMNS]
-    measured = [m for m in open_ones if m != "accuracy" and ("@" in m or is_measured(where))]
+    named = (*metrics, *where.at_most, *where.at_least)
+    open_ones = dict.fromkeys(m for m in named if m not in (*COLUMNS, "accuracy"))
+    measured = [metric for metric in open_ones if "@" in metric or is_measured(where)]
     names = {m.partition("@")[2] or where.device for m in measured}
     for name in names | {where.device}:
         if name:
-            known[name] = _device(connection, name)
-    for metric in dict.fromkeys(measured):
+            known[name] = find_device(connection, name)
+    for metric in measured:
         bare, _, device = metric.partition("@")
-        _check_one_kind(connection, bare, known.get(device or where.device or ""), where)
-    return Asked(where, _groups(connection, where), known, tuple(dict.fromkeys(measured)))
+        check_one_kind(connection, bare, known.get(device or where.device or ""), where)
+    asked = Asked(
+        where,
+        _groups(connection, where),
+        known,
+        tuple(measured),
+        are_few=_are_few(connection, where),
+        by_guess=is_sqlite(connection),
+    )
+    for metric in () if asked.are_few else (*where.at_most, *where.at_least):
+        if metric in measured and _is_rare(connection, asked, metric):
+            return replace(asked, are_few=True, rare=metric)
+    return asked
 
 
 def is_maximized(metric: str) -> bool | None:
@@ -202,35 +247,38 @@ def is_maximized(metric: str) -> bool | None:
     return True if metric in ACCURACIES else False if metric.endswith(LESS_IS_BETTER) else None
 
 
-def is_measured(where: Filter) -> bool:
-    """Whether open metrics are read from measurements, rather than from evaluators' answers."""
-    return where.device is not None or any(getattr(where, name) is not None for name in WAYS)
-
-
 def _groups(connection: Connection, where: Filter) -> tuple[str, ...] | None:
-    exact = [
-        comparables.c[column] == value
-        for column, value in (
-            ("id", where.comparable),
-            *((name, getattr(where, name)) for name in ("split", "evaluator", "train_on")),
-            ("fidelity", where.fidelity),
-        )
-        if value is not None
-    ]
-    if not exact and where.dataset is None and where.recipe is None:
-        some = connection.execute(select(comparables.c.id).limit(2)).scalars().all()
+    given = {"id": where.comparable, **{part: getattr(where, part) for part in GROUP_PARTS}}
+    given = {part: value for part, value in given.items() if value is not None}
+    if not given:
+        some = connection.execute(_SOME_GROUPS).scalars().all()
         return tuple(some) if len(some) == 1 else None
-    for by_beginning in (False, True):
-        named = list(exact)
-        if where.dataset is not None:
-            named.append(_dataset(where.dataset, by_beginning))
-        if where.recipe is not None:
-            column = comparables.c.recipe
-            named.append(_begins(column, where.recipe) if by_beginning else column == where.recipe)
-        found = connection.execute(select(comparables.c.id).where(*named)).scalars().all()
-        if found:
-            break
+    found = connection.execute(_groups_with(tuple(given)), given).scalars().all()
+    if not found:
+        begins = (_begins_with(part, value) for part, value in given.items())
+        found = connection.execute(select(comparables.c.id).where(*begins)).scalars().all()
     return tuple(sorted(found))
+
+
+_SOME_GROUPS = select(comparables.c.id).limit(2)
+
+
+@cache  # to build a statement takes longer than to ask it
+def _groups_with(parts: tuple[str, ...]) -> Select[Any]:
+    query = select(comparables.c.id)
+    for part in parts:
+        is_it = comparables.c[part] == bindparam(part)
+        if part == "dataset":
+            called = select(datasets.c.hash).where(datasets.c.name == bindparam(part))
+            is_it = or_(is_it, comparables.c.dataset.in_(called))
+        query = query.where(is_it)
+    return query
+
+
+def _begins_with(part: str, value: Any) -> ColumnElement[bool]:
+    column: ColumnElement[Any] = comparables.c[part]
+    is_text = part in ("dataset", "recipe")
+    return column.startswith(value, autoescape=True) if is_text else column == value
 
 
 def _bound(name: str, bound: float, whole: Callable[[float], int]) -> float:
@@ -238,29 +286,42 @@ def _bound(name: str, bound: float, whole: Callable[[float], int]) -> float:
     return whole(max(-(2.0**62), min(2.0**62, bound))) if name in COSTS else bound
 
 
-def _dataset(text: str, by_beginning: bool) -> ColumnElement[bool]:
-    column = comparables.c.dataset
-    if by_beginning:
-        return _begins(column, text)
-    return or_(column == text, column.in_(select(datasets.c.hash).where(datasets.c.name == text)))
+def _are_few(connection: Connection, where: Filter) -> bool:
+    if where.architecture is not None or where.family is not None:
+        return True
+    if where.job is None and where.space is None:
+        return False
+    return _is_short(connection, _used(where))
 
 
-def _begins(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    return column.startswith(text, autoescape=True)
+def _is_rare(connection: Connection, asked: Asked, metric: str) -> bool:
+    """Whether few measurements are within the bound; only those of a named device are in order."""
+    named = asked.device_of(metric) is not None
+    return named and _is_short(connection, asked.measured_within(metric))
 
 
-def _used(where: Filter) -> Any:
+def _is_short(connection: Connection, query: Any) -> bool:
+    some = query.limit(FEW + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW
+
+
+def _used(where: Filter, among: FromClause | None = None) -> Any:
     """Keys of the evaluations that the trials of some jobs used."""
     query = select(trials.c.evaluation).where(
         trials.c.state == "completed", trials.c.evaluation.is_not(None)
     )
+    if among is not None:
+        query = query.where(trials.c.evaluation.in_(select(among.c.key)))
+    job: Any = trials.c.job
+    if among is not None:  # else SQLite would look for each of them in each of many jobs
+        job = func.coalesce(job, "")
     if isinstance(where.job, str):
-        query = query.where(trials.c.job == where.job)
+        query = query.where(job == where.job)
     elif where.job is not None:
-        query = query.where(trials.c.job.in_(where.job))
+        query = query.where(job.in_(where.job))
     if where.space is not None:
         named = select(jobs.c.id).where(jobs.c.space["name"].as_string() == where.space)
-        query = query.where(trials.c.job.in_(named))
+        query = query.where(job.in_(named))
     if where.origins is not None:
         query = query.where(trials.c.origin.in_(where.origins))
     return query
@@ -273,51 +334,3 @@ def _of_family(where: Filter) -> Any:
         named = or_(named, and_(families.c.name == where.family, families.c.job.in_(of_jobs)))
     query = select(members.c.evaluation).join(families, families.c.id == members.c.family)
     return query.where(named, members.c.evaluation.is_not(None))
-
-
-def _device(connection: Connection, name: str) -> str:
-    query = select(devices.c.id).where(or_(devices.c.id == name, devices.c.name == name))
-    found = connection.execute(query.limit(2)).scalars().all()
-    if name in found or len(found) == 1:
-        return name if name in found else str(found[0])
-    if found:
-        raise InvalidRequestError(
-            f"Several devices are called {name!r}: {', '.join(sorted(found))}; name one by its id."
-        )
-    known = connection.execute(select(devices.c.id).order_by(devices.c.id).limit(9)).scalars()
-    there = ", ".join(known) or "none"
-    raise InvalidRequestError(f"Nothing was measured on a device {name!r}; known are: {there}.")
-
-
-def _kind(
-    own: FromClause, metric: str, device: str | None, where: Filter
-) -> Sequence[ColumnElement[bool]]:
-    named = [own.c.metric == metric]
-    if device is not None:
-        named.append(own.c.device == device)
-    for name in WAYS:
-        if getattr(where, name) is not None:
-            named.append(own.c[name] == getattr(where, name))
-    return named
-
-
-def _check_one_kind(connection: Connection, metric: str, device: str | None, where: Filter) -> None:
-    """Raise if measurements of the metric differ in what the question doesn't name."""
-    parts = ("device", *WAYS)
-    columns = [measurements.c[name] for name in parts]
-    query = select(*columns).where(*_kind(measurements, metric, device, where)).limit(1)
-    ends = []
-    for order in (columns, [column.desc() for column in columns]):
-        row = connection.execute(query.order_by(*order)).first()
-        ends.append(tuple(row) if row is not None else ())
-    if ends[0] == ends[1]:
-        return
-    differing = [
-        f"`{name}` ({first!r}, {last!r})"
-        for name, first, last in zip(parts, *ends)
-        if first != last
-    ]
-    raise InvalidRequestError(
-        f"Only measurements made in one way are compared, but {metric} was measured with several "
-        f"of {', '.join(differing)}; name one."
-    )

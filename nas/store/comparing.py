@@ -171,7 +171,8 @@ def _best(connection: Connection, asked: Asked, axis: Axis, limit: int) -> list[
         quick = _best_of_front(connection, asked, axis)
         if quick is not None:
             return quick
-    order: list[Any] = [axis.downwards]
+    # the column itself, so that an index in its order ends at the first that is within bounds
+    order: list[Any] = [axis.value.desc() if axis.maximize else axis.value]
     bounds = ((asked.where.at_most, False), (asked.where.at_least, True))
     order += [asked.axis(name, most).downwards for named, most in bounds for name in named]
     query = select(evaluations.c.key).where(*asked.conditions(), axis.value.is_not(None))

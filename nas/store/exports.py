@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
 
-from nas.store.connected import Connected, columns_of, insert_new, shared_now
+from nas.store.connected import Connected, chunks, columns_of, insert_new, shared_now
 from nas.store.rows import ArtifactRow, ExportRow
 from nas.store.schema import artifacts, exports
 
@@ -120,9 +120,11 @@ class Exports(Connected):
             }
             connection.execute(update(exports).where(*here).values(ended))
 
-    def artifact(self, artifact_id: int) -> ArtifactRow | None:
-        """The artifact of that id."""
+    def artifacts(self, ids: Iterable[int]) -> dict[int, ArtifactRow]:
+        """Those of the ids that are there."""
+        found = {}
         with self._read() as connection:
-            query = select(artifacts).where(artifacts.c.id == artifact_id)
-            row = connection.execute(query).first()
-            return None if row is None else ArtifactRow(**row._mapping)
+            for some in chunks(sorted(set(ids))):
+                for row in connection.execute(select(artifacts).where(artifacts.c.id.in_(some))):
+                    found[row.id] = ArtifactRow(**row._mapping)
+        return found

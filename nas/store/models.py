@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     CTE,
-    ColumnElement,
     Connection,
     Select,
-    SelectBase,
     and_,
+    bindparam,
     func,
     literal,
     or_,
     select,
-    union_all,
 )
 
 from nas.cursor import read_cursor, write_cursor
 from nas.errors import InvalidRequestError
 from nas.store.asking import Asked, Axis, ask
+from nas.store.columns import Words
 from nas.store.connected import Connected, chunks
-from nas.store.dominance import front_of, tied_with, walked_points
+from nas.store.dominance import front_of
 from nas.store.fronts import is_damaged, usual_pair, usual_points
 from nas.store.questions import GROUP_PARTS, Comparable, Filter, ModelRow, Page
 from nas.store.schema import COSTS, comparables, evaluations, trials
+from nas.store.sieve import are_many, sieved_points
 
 EVERYTHING = Filter()
 USUAL = ("macs", "val_accuracy")
@@ -37,11 +38,14 @@ class Models(Connected):
 
     def comparables(self, where: Filter = EVERYTHING) -> list[Comparable]:
         """The groups of evaluations that may be compared with each other, the largest first."""
-        columns = [evaluations.c.comparable.label("id"), *(evaluations.c[p] for p in GROUP_PARTS)]
         with self._read() as connection:
             conditions = ask(connection, where).conditions()
-            query = select(*columns, func.count().label("count")).where(*conditions)
-            query = query.group_by(*columns).order_by(func.count().desc(), evaluations.c.comparable)
+            count = func.count().label("count")
+            sizes = select(evaluations.c.comparable, count).where(*conditions)
+            found = sizes.group_by(evaluations.c.comparable).subquery()
+            query = select(comparables, found.c.count)
+            query = query.join(found, found.c.comparable == comparables.c.id)
+            query = query.order_by(found.c.count.desc(), comparables.c.id)
             return [Comparable(**row._mapping) for row in connection.execute(query)]
 
     def groups(self, limit: int = 100, count_to: int = 10_000) -> list[Comparable]:
@@ -180,85 +184,89 @@ def front_rows(
     connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
 ) -> list[ModelRow]:
     """Models of a front among what compares, the best by the first axis first."""
-    find = _front_of_two if len(axes) == 2 else _front_of_many
-    return rows_of(connection, asked, find(connection, asked, axes, ties))
+    if len(axes) == 2 and not ties:
+        return rows_of(connection, asked, _front_of_two(connection, asked, axes))
+    return rows_of(connection, asked, _front_of_many(connection, asked, axes, ties))
 
 
 def rows_of(connection: Connection, asked: Asked, marks: dict[str, bool]) -> list[ModelRow]:
     """Models by key in the order of the keys, marked as tied or not; what was asked about of
     their measurements is among their metrics, by the name that the question has for it."""
     keys, rows = list(marks), {}
+    job = asked.where.job
+    named: dict[str, Any] = {} if job is None else {"_job": job}
+    query = _model_query("" if job is None else "one" if isinstance(job, str) else "any")
     measured = {f"measured_{i}": name for i, name in enumerate(asked.measured)}
-    values = [asked.axis(name, False).value.label(label) for label, name in measured.items()]
+    if measured:
+        values = (asked.axis(name, False).value.label(label) for label, name in measured.items())
+        query = query.add_columns(*values)
     for some in chunks(keys):
-        wanted = evaluations.c.key.in_(some)
-        query = _model_query(asked.where).add_columns(*values)
-        query = query.where(wanted, evaluations.c.status == "completed")
-        for found in connection.execute(query):
+        for found in connection.execute(query, {"_keys": some, **named}):
             row = dict(found._mapping)
             own = {name: row.pop(label) for label, name in measured.items()}
-            row["metrics"] = {**row["metrics"], **{k: v for k, v in own.items() if v is not None}}
+            if own:
+                known = {name: value for name, value in own.items() if value is not None}
+                row["metrics"] = {**row["metrics"], **known}
             rows[found.evaluation] = ModelRow(tied=marks[found.evaluation], **row)
     return [rows[key] for key in keys if key in rows]
 
 
-def points_of(asked: Asked, axes: Sequence[Axis], *, errors: bool = False) -> CTE:
+def points_of(asked: Asked, axes: Sequence[Axis]) -> CTE:
     """Every point, turned so that less is better on every axis: x and y, or x0, x1, ..."""
     names = "xy" if len(axes) == 2 else [f"x{i}" for i in range(len(axes))]
-    columns: list[ColumnElement[Any]] = [evaluations.c.key, evaluations.c.comparable]
-    for name, axis in zip(names, axes):
-        columns.append(axis.downwards.label(name))
-        if errors:
-            columns.append(axis.error.label(f"{name}_error"))
+    columns = [axis.downwards.label(name) for name, axis in zip(names, axes)]
     present = (axis.value.is_not(None) for axis in axes)
-    name = "points_with_errors" if errors else "points"
-    return select(*columns).where(*asked.conditions(), *present).cte(name)
+    query = select(evaluations.c.key, evaluations.c.comparable, *columns)
+    return query.where(*asked.conditions(), *present).cte("points")
 
 
-def _front_of_two(
-    connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
-) -> dict[str, bool]:
-    """Keys of the front in order with whether each is merely tied."""
-    front = front_of(_candidates(connection, asked, axes))
-    marked: SelectBase = select(front, literal(0).label("tied"))
-    if ties:
-        points = points_of(asked, axes, errors=True)
-        members = select(points).where(points.c.key.in_(select(front.c.key))).cte("exact_front")
-        tied = tied_with(points, members).subquery()
-        columns = (tied.c.key, tied.c.comparable, tied.c.x, tied.c.y, tied.c.tied)
-        marked = union_all(marked, select(*columns))
-    found = marked.subquery()
-    query = select(found.c.key, found.c.tied).order_by(found.c.x, found.c.tied, found.c.key)
-    return {row.key: bool(row.tied) for row in connection.execute(query)}
-
-
-def _candidates(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> CTE:
-    """Few points with the front among them, where there is a quick way to them; else all."""
-    pair, group = usual_pair(axes), asked.comparable
-    if group is None or pair is None or asked.starts_from_jobs:
-        return points_of(asked, axes)
-    if asked.is_usual and not asked.has_bounds and not is_damaged(connection, group, *pair):
-        points = usual_points(group, *pair)
-    elif pair == USUAL:
-        points = walked_points(asked.conditions, *pair)
+def _front_of_two(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> dict[str, bool]:
+    """Keys of the front in order, each with False: it is not merely tied."""
+    pair, group, by_cost = usual_pair(axes), asked.comparable, axes[1].maximize
+    kept = asked.is_usual and not asked.has_bounds
+    if kept and group and pair and not is_damaged(connection, group, *pair):
+        found = connection.execute(_usual_front(*pair, by_cost), {"_group": group})
+    elif pair and _may_sieve(connection, asked, axes):
+        points = sieved_points(connection, asked, pair[0])
+        found = connection.execute(_front_in_order(points, by_cost))
     else:
-        return points_of(asked, axes)
-    if axes[1].maximize:
-        return points
-    turned = (points.c.key, points.c.comparable, points.c.y.label("x"), points.c.x.label("y"))
-    return select(*turned).cte("turned")
+        found = connection.execute(_front_in_order(points_of(asked, axes)))
+    return dict.fromkeys(found.scalars(), False)
+
+
+@cache
+def _usual_front(x: str, y: str, by_cost: bool) -> Select[Any]:
+    return _front_in_order(usual_points(x, y), by_cost)
+
+
+def _front_in_order(points: CTE, by_x: bool = True) -> Select[Any]:
+    front = front_of(points)
+    return select(front.c.key).order_by(front.c.x if by_x else front.c.y, front.c.key)
+
+
+def _may_sieve(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> bool:
+    pair = usual_pair(axes) if len(axes) == 2 else None
+    if asked.comparable is None or asked.are_few or pair is None or pair[1] != "val_accuracy":
+        return False
+    return are_many(connection, asked.comparable)
 
 
 def _front_of_many(
     connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
 ) -> dict[str, bool]:
-    """The same for any number of axes: the database gives the numbers, and no more."""
+    """The same with ties, or for any number of axes: the database gives the numbers, no more."""
     import numpy as np
 
     from nas.pareto import non_dominated, tied
 
     values, errors = [axis.value for axis in axes], [axis.error for axis in axes]
-    query = select(evaluations.c.key, *values, *errors).where(*asked.conditions())
+    query = select(evaluations.c.key, *values, *errors)
+    if ties and _may_sieve(connection, asked, axes):
+        (cost,) = (axis.column for axis in axes if not axis.maximize)
+        few = sieved_points(connection, asked, str(cost), with_ties=True)
+        query = query.where(evaluations.c.key.in_(select(few.c.key)))
+    else:
+        query = query.where(*asked.conditions())
     query = query.order_by(axes[0].downwards.nulls_last(), evaluations.c.key)
     rows = connection.execute(query).all()
     table = np.array([tuple(row[1:]) for row in rows], dtype=np.float64)
@@ -287,7 +295,10 @@ def _listed(
     key, value = evaluations.c.key, axis.value
     query = select(key, value.label("value")).where(*asked.conditions())
     with_value = query.where(value.is_not(None))
-    without = query.where(value.is_(None)).order_by(key)
+    # of few: an expression, or SQLite would walk all that have no value
+    without = query.where(
+        (value + 0 if asked.by_guess and asked.are_few else value).is_(None)
+    ).order_by(key)
     if after is None or after[1] is not None:
         if after is not None:
             beyond = [(c < v) if axis.maximize else (c > v) for c, v in zip((key, value), after)]
@@ -317,13 +328,16 @@ def _read_cursor(text: str, order_by: str, maximize: bool) -> Place:
     return key, value
 
 
-def _model_query(where: Filter) -> Select[Any]:
+@cache
+def _model_query(jobs: str) -> Select[Any]:
+    """Rows of `_keys`, named by a trial of the "one" `_job`, of "any" of them, or of their own."""
     job: Any = evaluations.c.job
-    if isinstance(where.job, str):
-        job = literal(where.job)
-    elif where.job is not None:
+    if jobs == "one":
+        job = bindparam("_job", type_=Words)
+    elif jobs == "any":
         own = trials.alias("own_trials")
-        used = and_(own.c.evaluation == evaluations.c.key, own.c.job.in_(where.job))
+        several = own.c.job.in_(bindparam("_job", expanding=True))
+        used = and_(own.c.evaluation == evaluations.c.key, several)
         job = select(func.min(own.c.job)).where(used).correlate(evaluations).scalar_subquery()
     number = select(func.min(trials.c.number)).where(
         trials.c.evaluation == evaluations.c.key, trials.c.job == job
@@ -339,4 +353,7 @@ def _model_query(where: Filter) -> Select[Any]:
         job.label("job"),
         number.scalar_subquery().label("trial"),
         *(evaluations.c[name] for name in columns),
+    ).where(
+        evaluations.c.key.in_(bindparam("_keys", expanding=True)),
+        evaluations.c.status == "completed",
     )

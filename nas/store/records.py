@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, or_, select
 
-from nas.store.asking import COLUMNS, WAYS, is_maximized
+from nas.store.asking import COLUMNS, is_maximized
 from nas.store.connected import Connected, columns_of, insert_new
+from nas.store.measuring import WAYS
 from nas.store.questions import Measured, Way
 from nas.store.rows import ArtifactRow, DatasetRow, DeviceRow, MeasurementRow, RecipeRow
 from nas.store.schema import artifacts, datasets, devices, evaluations, measurements, recipes

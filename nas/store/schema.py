@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from nas.store.columns import Counter, Document, Number, UtcTime, Whole, Words
 
-REVISIONS = ("0001", "0003", "0006", "0007", "0008")
+REVISIONS = ("0001", "0003", "0006", "0007", "0008", "0009")
 VERSION_TABLE = "nas_store_version"  # Alembic's usual name may be taken, by Optuna's tables say
 
 metadata = MetaData(
@@ -89,8 +89,6 @@ architectures = Table(
     _needed("num_classes", Whole),
     _needed("input_channels", Whole),
     _needed("created_at", UtcTime),
-    Index(None, "body_fingerprint"),
-    Index(None, "macs"),
 )
 
 evaluations = Table(
@@ -127,27 +125,15 @@ evaluations = Table(
     _needed("created_at", UtcTime),
     Index(None, "architecture"),
     Index(None, "job"),
-    # what a front reads: of everything comparable, and of the trials of a job
-    Index("ix_evaluations_key_macs", "key", "status", "comparable", "macs", "val_accuracy"),
-    # what a list of the best reads, and the best of what is comparable
-    Index("ix_evaluations_best", "status", "val_accuracy", "key"),
-    Index("ix_evaluations_comparable_best", "comparable", "status", "val_accuracy", "key"),
-)
-# from the cheapest to the dearest, the best of equals first; with everything that is asked of it,
-# so that the rows themselves are not read
-Index(
-    "ix_evaluations_walk",
-    evaluations.c.comparable,
-    evaluations.c.status,
-    evaluations.c.macs,
-    evaluations.c.val_accuracy.desc(),
-    evaluations.c.parameters,
-    evaluations.c.activations,
-    evaluations.c.memory_bytes,
-    evaluations.c.test_accuracy,
-    evaluations.c.created_at,
-    evaluations.c.key,
-    evaluations.c.architecture,
+    # what a list of the best reads; of what is comparable, with everything that a front of a cost
+    # and the accuracy is asked by, so that the rows themselves are not read. (An index that
+    # begins with the status would be SQLite's first thought for evaluations by key, too.)
+    Index("ix_evaluations_best", "val_accuracy", "key", "status"),
+    Index(
+        "ix_evaluations_comparable_best",
+        *("comparable", "status", "val_accuracy", "key", *COSTS),
+        *("val_accuracy_se", "test_accuracy", "created_at", "architecture"),
+    ),
 )
 
 comparables = Table(
@@ -322,10 +308,20 @@ measurements = Table(
     _needed("details", Document),
     _needed("created_at", UtcTime),
     Index(None, "artifact", "metric"),
-    Index(None, "device"),
-    # how fast is this network; with the value, so that the row itself is not read
-    Index("ix_measurements_of_architecture", "architecture", "metric", "device", "id", "value"),
-    Index("ix_measurements_of_evaluation", "evaluation", "metric", "device", "id", "value"),
+    # how fast is this network; with what is asked of it, so that the row itself is not read
+    Index(
+        "ix_measurements_of_architecture",
+        *("architecture", "metric", "device", "id", "value", "evaluation", "artifact"),
+    ),
+    Index(
+        "ix_measurements_of_evaluation",
+        *("evaluation", "metric", "device", "id", "value", "artifact"),
+    ),
+    # which networks are fast
+    Index(
+        "ix_measurements_fastest",
+        *("device", "metric", "value", "architecture", "evaluation", "artifact"),
+    ),
     # which kinds of a metric there are
     Index(
         "ix_measurements_kind",

@@ -14,7 +14,13 @@ from nas.errors import InvalidRequestError
 from nas.server.api.common import Reader, Submitter, TheSettings, TheStore
 from nas.server.api.facts import SAME
 from nas.server.errors import Problem
-from nas.server.exporting import Exporter, ask_export, export_document, export_file
+from nas.server.exporting import (
+    Exporter,
+    ask_export,
+    export_document,
+    export_documents,
+    export_file,
+)
 from nas.store import ExportRow, Store
 
 router = APIRouter(tags=["exports"])
@@ -89,7 +95,7 @@ def exports(
 ) -> list[Export]:
     """The latest exports that were asked for, at most 200, the oldest of them first."""
     rows = store.list_exports(() if state is None else (state,), limit=200, latest=True)
-    return [export_document(store, row) for row in rows]
+    return export_documents(store, rows)
 
 
 @router.get("/exports/{export}", responses={404: {}})

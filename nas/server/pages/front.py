@@ -22,7 +22,8 @@ from nas.server.pages.names import Kind, is_imagenet, kinds_of, model_name, mode
 from nas.server.pages.references import references
 from nas.server.pages.render import PageRoute, Reader, page, shown
 from nas.store import Filter, JobRow, Measured, ModelRow, Store
-from nas.store.asking import ACCURACIES, WAYS, is_maximized
+from nas.store.asking import ACCURACIES, is_maximized
+from nas.store.measuring import WAYS
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

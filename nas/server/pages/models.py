@@ -19,7 +19,7 @@ from nas.plots.figure import Axis
 from nas.plots.metrics import metric
 from nas.server.api.common import network_named
 from nas.server.auth import Principal
-from nas.server.exporting import export_document
+from nas.server.exporting import export_documents
 from nas.server.pages import charts
 from nas.server.pages.drawing import Part, bar, draw, parts_of
 from nas.server.pages.jobs import store_of
@@ -135,7 +135,7 @@ def model_page(
         devices={d: _device_name(store, d) for d in {m.device for m in measurements} if d},
         fidelities={row.key: row.fidelity for row, _ in card.evaluations},
         artifacts=[a for a in artifacts if a.kind != "weights" and a.id not in written],
-        exports=[export_document(store, row) for row in rows],
+        exports=export_documents(store, rows),
         pending=any(row.state in (WAITING, RUNNING) for row in rows),
         curves=_curves(card),
         formats=FORMATS,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -36,6 +36,14 @@ execution: {executor: inline}
 """
 
 
+class Head(NamedTuple):
+    """A head's dashboard, the file that its jobs write, and its GCS."""
+
+    dashboard: str
+    log: Path
+    gcs: str
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -43,7 +51,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[tuple[str, Path]]:
+def head() -> Iterator[Head]:
     """A head as `ray start` makes it; its nodes know the package, the log's file and the token."""
     with tempfile.TemporaryDirectory(prefix="nas-", dir="/tmp") as folder:
         log = Path(folder) / "witness.log"
@@ -75,7 +83,7 @@ def head() -> Iterator[tuple[str, Path]]:
         try:
             wait_for(lambda: answers(dashboard), 90)
             wait_for(lambda: takes_jobs(f"http://127.0.0.1:{dashboard}", environment), 90)
-            yield f"http://127.0.0.1:{dashboard}", log
+            yield Head(f"http://127.0.0.1:{dashboard}", log, f"127.0.0.1:{port}")
         finally:
             process.terminate()
             process.wait(30)
@@ -110,14 +118,14 @@ def wait_for(condition: Callable[[], Any], seconds: float) -> Any:
 
 
 @pytest.fixture
-def address(head: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def address(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NAS_STORE", raising=False)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     Path("job.yaml").write_text(JOB.replace("TRIALS", "6"))
     Path("long.yaml").write_text(JOB.replace("TRIALS", "600"))
-    return head[0]
+    return head.dashboard
 
 
 def nas(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -163,9 +171,9 @@ def test_a_job_runs_on_the_cluster_and_a_request_sent_twice_makes_one(
 
 @pytest.mark.ray
 def test_a_killed_driver_is_lost_and_resumed_without_computing_twice(
-    address: str, head: tuple[str, Path]
+    address: str, head: Head
 ) -> None:
-    log = head[1]
+    log = head.log
     before = len(log.read_text().split())
     job = answer("submit", "long.yaml", "--address", address)["id"]
     wait_for(lambda: len(log.read_text().split()) > before + 20, 90)
@@ -231,14 +239,25 @@ def test_what_a_node_lacks_is_said_in_the_job_s_message(
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("token", ["", "another-token-of-more-than-32-letters"])
-def test_a_missing_or_wrong_token_is_named_within_seconds(address: str, token: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_TOKEN": token}
-    environment |= {} if token else {"RAY_AUTH_MODE": "disabled"}
-    start = time.monotonic()
-    refused = asked(f"RayJobs({address!r})", environment)
-    assert "RAY_AUTH_TOKEN" in refused.stderr.splitlines()[-1]
-    assert time.monotonic() - start < 10
+@pytest.mark.parametrize(
+    ("mode", "token"), [("disabled", ""), ("token", ""), ("token", TOKEN[::-1])]
+)
+def test_a_missing_or_wrong_token_is_named_within_seconds(
+    address: str, head: Head, tmp_path: Path, mode: str, token: str
+) -> None:
+    """By those who submit, and by those who run a driver of their own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    environment |= {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN": token}
+    for ask in (
+        f"RayJobs({address!r})",
+        f"from cluster.ray_runtime import enter_ray; enter_ray({head.gcs!r}, '/tmp', 1)",
+    ):
+        start = time.monotonic()
+        refused = asked(ask, environment)
+        last = refused.stderr.splitlines()[-1]
+        assert last.startswith("cluster.errors.WrongClusterError: The cluster at ")
+        assert "RAY_AUTH_TOKEN" in last
+        assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "ftp://head", "", "http://head/x"])

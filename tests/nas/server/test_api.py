@@ -219,6 +219,8 @@ def test_a_file_is_served_with_its_checksum_and_only_from_the_artifacts(
     assert asked.get("/v1/exports/e1/file").status_code == 404
     assert asked.get("/v1/exports/e2/file").status_code == 404
     assert asked.get("/v1/exports/e0").json()["bytes"] == 5
+    listed = asked.get("/v1/exports").json()
+    assert [(e["id"], e["bytes"]) for e in listed] == [("e0", 5), ("e1", 5), ("e2", 5)]
 
 
 def test_exports_that_wait_are_limited_and_the_same_is_asked_for_once(

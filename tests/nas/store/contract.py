@@ -144,6 +144,13 @@ class RepositoryContract:
         assert rows[0].started_at is not None
         assert rows[3].started_at is rows[3].ended_at is None
 
+    def test_trials_of_one_state_are_asked_for_page_by_page(self, store, job):
+        states = ["waiting", "running", "waiting", "waiting", "running"]
+        store.add_trials(job, [new_trial(n, state=state) for n, state in enumerate(states)])
+        assert [t.number for t in store.trials(job, state="running")] == [1, 4]
+        assert [t.number for t in store.trials(job, state="waiting", after=0, limit=1)] == [2]
+        assert store.trials(job, state="lost") == []
+
     def test_a_trial_that_breaks_a_bound_comes_in_already_ended(self, store, job):
         trial = new_trial(0, state="infeasible", violation=0.25, reason="breaks macs <= 400M")
         store.add_trials(job, [trial])

@@ -52,3 +52,11 @@ def test_a_network_s_evaluations_are_found_by_the_network(store):
     reading = [step for step in found if step.split()[1] == "evaluations"]
     assert reading
     assert all("ix_evaluations_architecture" in step or "key=?" in step for step in reading)
+
+
+def test_models_of_a_front_are_found_by_their_keys(store):
+    assert len(store.front()) == 1
+    found = plans(store, lambda: store.front())
+    reading = [step for step in found if step.split()[1] == "evaluations"]
+    assert reading
+    assert all("(key=?)" in step for step in reading)

@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 
 from nas.errors import InvalidRequestError
 from nas.pareto import dominates, hypervolume, non_dominated, tied
-from nas.store import DeviceRow, Filter, MeasurementRow, Store, TrialEnd, Way
+from nas.store import DeviceRow, Filter, MeasurementRow, Store, TrialEnd, Way, asking, sieve
 from nas.store.evaluations import save_evaluations
 from nas.store.fronts import PAIRS
 from nas.store.schema import evaluations, fronts, metadata
@@ -107,9 +107,12 @@ def random_models(rng):
     ]
 
 
-def test_fronts_ties_and_the_best_equal_brute_force_in_a_thousand_random_stores(memory):
+def test_fronts_ties_and_the_best_equal_brute_force_in_a_thousand_random_stores(
+    memory, monkeypatch
+):
     for seed in range(1_000):
         rng = random.Random(seed)
+        ask_as_of_many(monkeypatch, rng)
         store, rows = emptied(memory), rows_of(random_models(rng))
         save(store, rows, batch=rng.choice([1, 20, 20, 20]))
         some = [r for r in rows if (r.status, r.recipe) == ("completed", "ten epochs")]
@@ -119,6 +122,14 @@ def test_fronts_ties_and_the_best_equal_brute_force_in_a_thousand_random_stores(
             check_a_narrowed_front(store, some, pair, rng)
         else:
             check_the_best(store, some, pair, bound=rng.randint(1, 3))
+
+
+def ask_as_of_many(monkeypatch, rng):
+    """Have half of the questions go the ways that large stores are asked."""
+    monkeypatch.setattr(sieve, "MANY", rng.choice([-1, 20_000]))
+    monkeypatch.setattr(sieve, "LOOKED_AT", rng.choice([1, 2, 100]))
+    monkeypatch.setattr(sieve, "LEVELS", rng.choice([1, 3]))
+    monkeypatch.setattr(asking, "FEW", rng.choice([-1, 1, 50_000]))
 
 
 def check_the_front(store, rows, pair, turned):
@@ -322,6 +333,77 @@ def test_latency_on_a_named_device_bounds_and_makes_fronts(store):
     listed = store.models(Filter(device="phone"), "latency_ms")
     assert [row.val_accuracy for row in listed] == [0.5, 0.6, 0.7, 0.8]
     assert [row.macs for row in store.front(within)] == [1_000_000]
+
+
+def test_fronts_narrowed_by_trials_and_measurements_equal_brute_force(store, monkeypatch):
+    store.save_device(DeviceRow(id="phone", kind="cpu", name="phone"))
+    for number in range(25):
+        rng = random.Random(number)
+        rows = some_networks(store, rng, number)
+        latency = some_measurements(store, rng, rows)
+        used = {space: some_trials(store, rng, rows, space) for space in ("wide", "narrow")}
+        ask_as_of_many(monkeypatch, rng)
+        recipe, bound = f"round {number}", rng.choice([1.0, 2.0, 3.0])
+        fast = [r for r in rows if latency[r.key] <= bound]
+        pair = (rng.choice(["macs", "parameters"]), "val_accuracy")
+        for where, inside in (
+            (Filter(job=used["wide"][0]), used["wide"][1]),
+            (Filter(space="narrow"), used["narrow"][1]),
+            (Filter(device="phone", at_most={"latency_ms": bound}), fast),
+            (Filter(at_most={"latency_ms@phone": bound}, space="wide"), None),
+        ):
+            if inside is None:
+                inside = [r for r in fast if r in used["wide"][1]]
+            found = store.front(replace(where, recipe=recipe), pair)
+            assert keys(found) == front_by_force(inside, pair)
+            best = store.best(replace(where, recipe=recipe), limit=3)
+            ordered = sorted(-r.val_accuracy for r in inside)[:3]
+            assert [-row.val_accuracy for row in best] == ordered
+        axes = ("latency_ms", "val_accuracy")
+        table = np.array([[latency[r.key], r.val_accuracy] for r in rows])
+        expected = {r.key for r, on in zip(rows, non_dominated(table, NATURAL)) if on}
+        assert keys(store.front(Filter(device="phone", recipe=recipe), axes)) == expected
+
+
+def some_networks(store, rng, number):
+    rows = []
+    for i in range(100 * number, 100 * number + rng.randint(1, 9)):
+        network = architecture_row(i)
+        row = evaluation_row(
+            i,
+            architecture=network.fingerprint,
+            recipe=f"round {number}",
+            macs=rng.randrange(5),
+            parameters=rng.randrange(5),
+            val_accuracy=rng.randrange(5) / 4,
+        )
+        rows.append(store.save_evaluation(row, network))
+    return rows
+
+
+def some_measurements(store, rng, rows):
+    """Latencies by evaluation: of its weights, or else of its network; the latest counts."""
+    found = {}
+    for row in rows:
+        own = {"architecture": row.architecture}, {"evaluation": row.key}
+        for whose in rng.choices(own, k=rng.randrange(4)):
+            value = rng.choice([None, 1.0, 2.0, 3.0, 4.0])
+            measured = MeasurementRow(metric="latency_ms", value=value, device="phone", **whose)
+            store.add_measurements([measured])
+            if value is not None:
+                found[tuple(whose.values())] = value
+    of_network = {row.key: found.get((row.architecture,), np.nan) for row in rows}
+    return {row.key: found.get((row.key,), of_network[row.key]) for row in rows}
+
+
+def some_trials(store, rng, rows, space):
+    """A job whose trials used some of the evaluations."""
+    job = store.create_job(f"{space} {rows[0].recipe}", {}, {"name": space}).id
+    used = [row for row in rows if rng.random() < 0.6]
+    store.add_trials(job, [new_trial(i, architecture=None) for i in range(len(used))])
+    ends = [TrialEnd(number=i, state="completed", evaluation=r.key) for i, r in enumerate(used)]
+    store.finish_trials(job, ends)
+    return job, used
 
 
 def test_rows_bring_the_measurements_that_were_asked_about(store):

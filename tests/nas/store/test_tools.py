@@ -147,7 +147,7 @@ def test_a_damaged_sqlite_file_is_reported(sqlite_url, location):
         fill(store, location)
         with store._write() as connection:
             connection.execute(text("PRAGMA writable_schema=ON"))
-            connection.execute(text("DELETE FROM sqlite_master WHERE name = 'ix_evaluations_walk'"))
+            connection.execute(text("DELETE FROM sqlite_master WHERE name = 'ix_evaluations_best'"))
     with Store.open(sqlite_url) as store:
         assert [problem.what for problem in check(store)] == ["damage in the file"]
 

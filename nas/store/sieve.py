@@ -1,0 +1,149 @@
+"""What may be on the front of a cost and the validation accuracy, or tied with it.
+
+One index has all that compares by accuracy, with the costs. A look at a few evaluations below
+each of some accuracies finds stairs: whatever is less accurate than a step and costs no less is
+dominated. One run along the index then leaves out all that the stairs dominate, before anything
+else is asked of it: of a million some thousands are left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Double,
+    FromClause,
+    Select,
+    case,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+)
+
+from nas.store.asking import Asked
+from nas.store.fronts import members_of
+from nas.store.schema import COSTS, evaluations, fronts
+
+MANY = 20_000
+"""Among fewer evaluations a front is found faster by sorting them."""
+LEVELS = 56  # accuracies from the greatest to the least, closer to each other at the top
+MEMBERS = 24  # and those of some members of the usual front
+LOOKED_AT = 100  # below each
+INDEXED = (
+    *("key", "comparable", "architecture", *COSTS),
+    *("val_accuracy", "test_accuracy", "created_at"),
+)
+
+Step = tuple[float, float]
+"""An accuracy, and a cost at which it can be had."""
+
+
+def are_many(connection: Connection, group: str) -> bool:
+    """Whether so many evaluations compare that a sieve is worth its two looks."""
+    some = select(literal(1)).where(*_compared(group)).limit(MANY + 1).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one() > MANY
+
+
+def sieved_points(connection: Connection, asked: Asked, x: str, *, with_ties: bool = False) -> CTE:
+    """Points with the front of a cost and the validation accuracy among them.
+
+    Args:
+        asked: Names one comparable.
+        with_ties: And all that is tied with it.
+    """
+    group = asked.comparable
+    assert group is not None
+    steps = _look(connection, asked, group, x)
+    if with_ties:
+        worst = select(func.max(evaluations.c.val_accuracy_se)).where(*_compared(group))
+        # the gap to a step is beyond any doubt where it is more than both errors make together
+        doubt = 1.5 * (connection.execute(worst).scalar() or 0.0)
+        steps = [(accuracy - doubt, cost) for accuracy, cost in steps]
+    near = _points(asked, x).where(*_compared(group), evaluations.c[x] < _most(_stairs(steps)))
+    return _allowed(asked, near.cte("near"))
+
+
+def _look(connection: Connection, asked: Asked, group: str, x: str) -> list[Step]:
+    """Steps that some evaluations make which are allowed."""
+    parts = []
+    columns = [evaluations.c[name] for name in _needed(asked)]
+    for number, level in enumerate(_levels(connection, group, x)):
+        below = select(*columns).where(*_compared(group), evaluations.c.val_accuracy <= level)
+        below = below.order_by(evaluations.c.val_accuracy.desc()).limit(LOOKED_AT)
+        parts.append(
+            _points(asked, x, below.subquery()).add_columns(literal(number).label("level"))
+        )
+    if not parts:
+        return []
+    found = _allowed(asked, union_all(*parts).cte("near"))
+    steps = select(-func.max(found.c.y), func.min(found.c.x)).group_by(found.c.level)
+    return [(accuracy, cost) for accuracy, cost in connection.execute(steps)]
+
+
+def _levels(connection: Connection, group: str, x: str) -> list[float]:
+    """Accuracies to look below."""
+    accuracy = evaluations.c.val_accuracy
+    ends = [select(f(accuracy)).where(*_compared(group)) for f in (func.min, func.max)]
+    least, greatest = (connection.execute(end).scalar() for end in ends)
+    if least is None or greatest is None:
+        return []
+    y_value = fronts.c.y_value
+    members = select(y_value).where(*members_of(group, x, "val_accuracy")).distinct()
+    on_front = list(connection.execute(members.order_by(y_value.desc())).scalars())
+    some = on_front[:: len(on_front) // MEMBERS + 1]
+    others = (greatest - (greatest - least) * (i / LEVELS) ** 2 for i in range(LEVELS))
+    return sorted({*some, *others})
+
+
+def _compared(group: str) -> tuple[Any, ...]:
+    own = evaluations.c
+    return own.comparable == group, own.status == "completed", own.val_accuracy.is_not(None)
+
+
+def _needed(asked: Asked) -> tuple[str, ...]:
+    """Names of the columns that `_points` asks for, those outside of the index only if it does."""
+    bounds = {*asked.where.at_most, *asked.where.at_least}
+    return INDEXED if bounds <= {*INDEXED} else (*INDEXED, "seconds", "metrics")
+
+
+def _points(asked: Asked, x: str, of: FromClause = evaluations) -> Select[Any]:
+    """What the index alone tells."""
+    columns = (of.c.key, of.c.comparable, of.c.architecture, of.c[x].label("x"))
+    query = select(*columns, (-of.c.val_accuracy).label("y"))
+    return query.where(of.c[x].is_not(None), *asked.own_conditions(of))
+
+
+def _allowed(asked: Asked, near: CTE) -> CTE:
+    """Those of which the rest is true, which takes a look elsewhere."""
+    near = near.prefix_with("MATERIALIZED", dialect="postgresql")  # which would ask the rest first
+    rest = asked.other_conditions(near, among=near)
+    return select(near).where(*rest, true()).cte("allowed")
+
+
+def _stairs(steps: Iterable[Step]) -> list[Step]:
+    """The steps that cost less than all above them, from the least accuracy to the greatest."""
+    stairs: list[Step] = []
+    for accuracy, cost in sorted(steps, key=lambda step: (-step[0], step[1])):
+        if not stairs or cost < stairs[-1][1]:
+            stairs.append((accuracy, cost))
+    return stairs[::-1]
+
+
+def _most(stairs: Sequence[Step], otherwise: float = math.inf) -> ColumnElement[float]:
+    """The cost from which an evaluation is dominated: that of the first step above its accuracy.
+
+    Halved again and again, so that a row takes a handful of comparisons.
+    """
+    if not stairs:
+        return literal(otherwise, Double)
+    half = len(stairs) // 2
+    accuracy, cost = stairs[half]
+    below, above = _most(stairs[:half], cost), _most(stairs[half + 1 :], otherwise)
+    return case((evaluations.c.val_accuracy < accuracy, below), else_=above)
