@@ -40,7 +40,7 @@ from nas.documents import (
     TrialPage,
     Tried,
 )
-from nas.store.questions import Added, Comparable, ModelRow, VolumePoint
+from nas.store.questions import Added, Comparable, Measured, ModelRow, VolumePoint
 from nas.store.rows import EvaluationRow, FamilyRow
 from search_spaces.architecture import Architecture
 
@@ -130,6 +130,10 @@ class Client(Connection):
     def kinds(self) -> list[Comparable]:
         """What may be compared with each other, the largest first."""
         return self._get(list[Comparable], "kinds")
+
+    def measured(self) -> list[Measured]:
+        """Metrics that were measured on devices; their `name` is an axis, or part of a bound."""
+        return self._get(list[Measured], "measured")
 
     def pareto(
         self,

@@ -38,6 +38,12 @@ Where = Annotated[
     list[str] | None, typer.Option("--where", help="A bound, as 'macs <= 3M'; may be repeated.")
 ]
 
+WAYS = {"runtime": str, "precision": str, "batch_size": int, "threads": int}
+Measured = Annotated[
+    list[str] | None,
+    typer.Option("--measured", help="How, where that differs, as precision=fp16; may be repeated."),
+]
+
 
 def register(app: typer.Typer) -> None:
     app.command()(pareto)
@@ -58,6 +64,7 @@ def pareto(
         str | None, typer.Option(help="Metric, such as val_accuracy or test_accuracy.")
     ] = None,
     where: Where = None,
+    measured: Measured = None,
     of: Annotated[str, typer.Option(help="search, family, or both.")] = "search",
     ties: Annotated[
         bool, typer.Option("--ties", help="Show dominated models within the errors.")
@@ -77,7 +84,8 @@ def pareto(
     axes = None if x is None and y is None else (x or names[0], y or names[-1])
     bounds = _bounds(row, where)
     origins, mixed = ORIGINS[of], of == "both"
-    rows = job_front(opened, row, axes, bounds, ties=ties, origins=origins, mixed=mixed)
+    way = _way(measured)
+    rows = job_front(opened, row, axes, bounds, ties=ties, origins=origins, mixed=mixed, way=way)
     if as_json:
         print_json([asdict(model) for model in rows])
         return
@@ -101,6 +109,7 @@ def list_models(
         str | None, typer.Option(help="Metric; the best come first. Default: the job's first.")
     ] = None,
     where: Where = None,
+    measured: Measured = None,
     limit: Annotated[int, typer.Option(min=1)] = 20,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
@@ -111,7 +120,7 @@ def list_models(
 
     opened = open_store(store)
     row = opened.find_job(job)
-    rows = job_models(opened, row, sort, _bounds(row, where), limit)
+    rows = job_models(opened, row, sort, _bounds(row, where), limit, _way(measured))
     if as_json:
         print_json([asdict(model) for model in rows])
         return
@@ -333,6 +342,20 @@ def _bounds(job: JobRow, where: list[str] | None) -> list[Bound]:
     named = [text.partition("<")[0].partition(">")[0].strip() for text in where]
     metrics |= {name for name in named if "@" in name}
     return [parse_bound(text, metrics) for text in where]
+
+
+def _way(texts: list[str] | None) -> dict[str, str | int]:
+    """How metrics were measured, as `precision=fp16` says it."""
+    found: dict[str, str | int] = {}
+    for text in texts or ():
+        name, _, value = text.partition("=")
+        if not value or name not in WAYS or (WAYS[name] is int and not value.isdecimal()):
+            raise InvalidRequestError(
+                f"`--measured` must be NAME=VALUE with one of {', '.join(WAYS)}, but got "
+                f"{text!r:.80}."
+            )
+        found[name] = WAYS[name](value)
+    return found
 
 
 def _store_exists(url: str) -> bool:

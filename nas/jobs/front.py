@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from nas.errors import InvalidRequestError
 from nas.quantity import Bound
@@ -16,6 +17,8 @@ COLUMNS = (
     *("val_accuracy", "test_accuracy", "seconds"),
     *("macs", "parameters", "activations", "memory_bytes"),
 )
+
+NO_WAY: Mapping[str, str | int] = {}
 
 
 def is_over_table(job: JobRow) -> bool:
@@ -70,17 +73,19 @@ def job_models(
     order_by: str | None = None,
     bounds: Sequence[Bound] = (),
     limit: int | None = None,
+    way: Mapping[str, str | int] = NO_WAY,
 ) -> list[ModelRow]:
     """The models that a job evaluated, the best by one metric first; those without it come last.
 
     Args:
         order_by: None is the job's first measured objective.
+        way: As for `job_front`.
     """
     metric = order_by or _first_measured(job)
     directions = dict(zip(*front_axes(job)))
     named = ACCURACY.get(metric, metric)
     if not is_over_table(job):
-        where = replace(_filter(job, bounds), origins=None)
+        where = replace(_filter(job, bounds, way), origins=None)
         return store.models(where, named, directions.get(named), limit=limit)
     maximize = directions.get(named, named.endswith("accuracy"))
     rows = store.models(Filter(job=job.id, origins=None))
@@ -102,13 +107,15 @@ def job_front(
     ties: bool = False,
     origins: tuple[str, ...] | None = SEARCHED,
     mixed: bool = False,
+    way: Mapping[str, str | int] = NO_WAY,
 ) -> list[ModelRow]:
     """The non-dominated models of a job's search, the best by the first metric first.
 
     Args:
         metrics: In place of the job's objectives.
         origins: Of which of its trials.
-            mixed: Compare trials of different recipes all the same.
+        mixed: Compare trials of different recipes all the same.
+        way: How metrics such as latency_ms@DEVICE were measured, by fields of `Filter`.
     """
     names, directions = front_axes(job)
     if metrics is not None:
@@ -116,7 +123,7 @@ def job_front(
         names = tuple(ACCURACY.get(name, name) for name in metrics)
         directions = tuple(known.get(n, n.endswith("accuracy")) for n in names)
     if not is_over_table(job):
-        where = replace(_filter(job, bounds), origins=origins, mixed=mixed)
+        where = replace(_filter(job, bounds, way), origins=origins, mixed=mixed)
         return store.front(where, names, directions, ties=ties)
     rows = [row for row in store.models(Filter(job=job.id)) if _within(row, bounds)]
     return _front_of(job, rows, names, directions)
@@ -150,8 +157,8 @@ def _first_measured(job: JobRow) -> str:
     return "val_accuracy"
 
 
-def _filter(job: JobRow, bounds: Sequence[Bound]) -> Filter:
-    return Filter(job=job.id).within(bounds)
+def _filter(job: JobRow, bounds: Sequence[Bound], way: Mapping[str, Any]) -> Filter:
+    return Filter(job=job.id, **way).within(bounds)
 
 
 def _within(row: ModelRow, bounds: Sequence[Bound]) -> bool:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     and_,
+    bindparam,
     func,
     literal,
     or_,
@@ -56,12 +58,14 @@ class Axis:
 
     Args:
         column: Its name among the columns of an evaluation, if it is one.
+        measured: Its name where it is read from the measurements of a named device.
     """
 
     value: ColumnElement[float]
     error: ColumnElement[float]
     maximize: bool
     column: str | None = None
+    measured: str | None = None
 
     @property
     def downwards(self) -> ColumnElement[float]:
@@ -134,7 +138,9 @@ class Asked:
                 f"direction, but got {metric!r}."
             )
         if device or is_measured(self.where):
-            return Axis(latest(of, bare, self.device_of(name), self.where), exact, maximize)
+            named = self.device_of(name)
+            value = latest(of, bare, named, self.where)
+            return Axis(value, exact, maximize, measured=name if named else None)
         return Axis(of.c.metrics[bare].as_float(), exact, maximize)
 
     def axes(self, metrics: Sequence[str], maximize: Sequence[bool] | None) -> list[Axis]:
@@ -195,9 +201,11 @@ class Asked:
         """Id of the device that a metric is asked about on, if one is named."""
         return self.devices.get(metric.partition("@")[2] or self.where.device or "")
 
-    def measured_within(self, metric: str) -> Select[Any]:
-        """What was ever measured within the bounds on a metric; see `measuring.within`."""
-        limits = [bounds.get(metric) for bounds in (self.where.at_most, self.where.at_least)]
+    def measured_within(self, metric: str, most: float | None = None) -> Select[Any]:
+        """What was ever measured within the bounds on a metric, or at most so much; see
+        `measuring.within`."""
+        bounds = (self.where.at_most.get(metric), self.where.at_least.get(metric))
+        limits = bounds if most is None else (most, None)
         return within(metric.partition("@")[0], self.device_of(metric), self.where, *limits)
 
 
@@ -246,45 +254,42 @@ def is_maximized(metric: str) -> bool | None:
 
 
 def _groups(connection: Connection, where: Filter) -> tuple[str, ...] | None:
-    exact = [
-        comparables.c[column] == value
-        for column, value in (
-            ("id", where.comparable),
-            *((name, getattr(where, name)) for name in ("split", "evaluator", "train_on")),
-            ("fidelity", where.fidelity),
-        )
-        if value is not None
-    ]
-    if not exact and where.dataset is None and where.recipe is None:
-        some = connection.execute(select(comparables.c.id).limit(2)).scalars().all()
+    given = {"id": where.comparable, **{part: getattr(where, part) for part in GROUP_PARTS}}
+    given = {part: value for part, value in given.items() if value is not None}
+    if not given:
+        some = connection.execute(_SOME_GROUPS).scalars().all()
         return tuple(some) if len(some) == 1 else None
-    for by_beginning in (False, True):
-        named = list(exact)
-        if where.dataset is not None:
-            named.append(_dataset(where.dataset, by_beginning))
-        if where.recipe is not None:
-            column = comparables.c.recipe
-            named.append(_begins(column, where.recipe) if by_beginning else column == where.recipe)
-        found = connection.execute(select(comparables.c.id).where(*named)).scalars().all()
-        if found:
-            break
+    found = connection.execute(_groups_with(tuple(given)), given).scalars().all()
+    if not found:
+        begins = (_begins_with(part, value) for part, value in given.items())
+        found = connection.execute(select(comparables.c.id).where(*begins)).scalars().all()
     return tuple(sorted(found))
+
+
+_SOME_GROUPS = select(comparables.c.id).limit(2)
+
+
+@cache  # to build a statement takes longer than to ask it
+def _groups_with(parts: tuple[str, ...]) -> Select[Any]:
+    query = select(comparables.c.id)
+    for part in parts:
+        is_it = comparables.c[part] == bindparam(part)
+        if part == "dataset":
+            called = select(datasets.c.hash).where(datasets.c.name == bindparam(part))
+            is_it = or_(is_it, comparables.c.dataset.in_(called))
+        query = query.where(is_it)
+    return query
+
+
+def _begins_with(part: str, value: Any) -> ColumnElement[bool]:
+    column: ColumnElement[Any] = comparables.c[part]
+    is_text = part in ("dataset", "recipe")
+    return column.startswith(value, autoescape=True) if is_text else column == value
 
 
 def _bound(name: str, bound: float, whole: Callable[[float], int]) -> float:
     """A bound as a column may be compared with it: costs are whole, of 64 bits."""
     return whole(max(-(2.0**62), min(2.0**62, bound))) if name in COSTS else bound
-
-
-def _dataset(text: str, by_beginning: bool) -> ColumnElement[bool]:
-    column = comparables.c.dataset
-    if by_beginning:
-        return _begins(column, text)
-    return or_(column == text, column.in_(select(datasets.c.hash).where(datasets.c.name == text)))
-
-
-def _begins(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    return column.startswith(text, autoescape=True)
 
 
 def _are_few(connection: Connection, where: Filter) -> bool:

@@ -87,28 +87,33 @@ def usual_pair(axes: Sequence[Axis]) -> tuple[str, str] | None:
     return pair if is_natural and pair in PAIRS else None
 
 
-def usual_points(group: str, x: str, y: str) -> CTE:
-    """Points among which a usual front is, turned so that less is better on both axes."""
+def usual_points(x: str, y: str) -> CTE:
+    """Points among which the usual front of `_group` is, less being better on both axes."""
     columns = (
         fronts.c.evaluation.label("key"),
         fronts.c.comparable,
         fronts.c.x_value.label("x"),
         (-fronts.c.y_value).label("y"),
     )
-    return select(*columns).where(*members_of(group, x, y)).cte("members")
+    return select(*columns).where(*members_of(bindparam("_group"), x, y)).cte("members")
 
 
 def is_damaged(connection: Connection, group: str, x: str, y: str) -> bool:
     """Whether a usual front lost a member that was deleted."""
-    lost = select(literal(1)).where(*members_of(group, x, y), fronts.c.evaluation.is_(None))
-    return connection.execute(lost.limit(1)).first() is not None
+    return connection.execute(_LOST, {"_group": group, "_x": x, "_y": y}).first() is not None
 
 
-def members_of(group: str, x: str, y: str) -> tuple[Any, ...]:
+def members_of(group: Any, x: Any, y: Any) -> tuple[Any, ...]:
     """The conditions on the rows of one usual front."""
     return fronts.c.comparable == group, fronts.c.x == x, fronts.c.y == y
 
 
+_LOST = (
+    select(literal(1))
+    .where(*members_of(bindparam("_group"), bindparam("_x"), bindparam("_y")))
+    .where(fronts.c.evaluation.is_(None))
+    .limit(1)
+)
 _IDS: Any = bindparam("_ids", expanding=True)
 _THERE = select(
     comparables.c.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -10,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    bindparam,
     func,
     literal,
     or_,
@@ -19,6 +21,7 @@ from sqlalchemy import (
 from nas.cursor import read_cursor, write_cursor
 from nas.errors import InvalidRequestError
 from nas.store.asking import Asked, Axis, ask
+from nas.store.columns import Words
 from nas.store.connected import Connected, chunks
 from nas.store.dominance import front_of
 from nas.store.fronts import is_damaged, usual_pair, usual_points
@@ -181,29 +184,29 @@ def front_rows(
     connection: Connection, asked: Asked, axes: Sequence[Axis], ties: bool
 ) -> list[ModelRow]:
     """Models of a front among what compares, the best by the first axis first."""
-    two = len(axes) == 2 and not ties
-    found = (
-        _front_of_two(connection, asked, axes)
-        if two
-        else _front_of_many(connection, asked, axes, ties)
-    )
-    return rows_of(connection, asked, found)
+    if len(axes) == 2 and not ties:
+        return rows_of(connection, asked, _front_of_two(connection, asked, axes))
+    return rows_of(connection, asked, _front_of_many(connection, asked, axes, ties))
 
 
 def rows_of(connection: Connection, asked: Asked, marks: dict[str, bool]) -> list[ModelRow]:
     """Models by key in the order of the keys, marked as tied or not; what was asked about of
     their measurements is among their metrics, by the name that the question has for it."""
     keys, rows = list(marks), {}
+    job = asked.where.job
+    named: dict[str, Any] = {} if job is None else {"_job": job}
+    query = _model_query("" if job is None else "one" if isinstance(job, str) else "any")
     measured = {f"measured_{i}": name for i, name in enumerate(asked.measured)}
-    values = [asked.axis(name, False).value.label(label) for label, name in measured.items()]
+    if measured:
+        values = (asked.axis(name, False).value.label(label) for label, name in measured.items())
+        query = query.add_columns(*values)
     for some in chunks(keys):
-        wanted = evaluations.c.key.in_(some)
-        query = _model_query(asked.where).add_columns(*values)
-        query = query.where(wanted, evaluations.c.status == "completed")
-        for found in connection.execute(query):
+        for found in connection.execute(query, {"_keys": some, **named}):
             row = dict(found._mapping)
             own = {name: row.pop(label) for label, name in measured.items()}
-            row["metrics"] = {**row["metrics"], **{k: v for k, v in own.items() if v is not None}}
+            if own:
+                known = {name: value for name, value in own.items() if value is not None}
+                row["metrics"] = {**row["metrics"], **known}
             rows[found.evaluation] = ModelRow(tied=marks[found.evaluation], **row)
     return [rows[key] for key in keys if key in rows]
 
@@ -219,32 +222,38 @@ def points_of(asked: Asked, axes: Sequence[Axis]) -> CTE:
 
 def _front_of_two(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> dict[str, bool]:
     """Keys of the front in order, each with False: it is not merely tied."""
-    front = front_of(_candidates(connection, asked, axes))
-    query = select(front.c.key).order_by(front.c.x, front.c.key)
-    return dict.fromkeys(connection.execute(query).scalars(), False)
-
-
-def _candidates(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> CTE:
-    """Few points with the front among them, where there is a quick way to them; else all."""
-    pair, group = usual_pair(axes), asked.comparable
+    pair, group, by_cost = usual_pair(axes), asked.comparable, axes[1].maximize
     kept = asked.is_usual and not asked.has_bounds
-    if group is not None and pair and kept and not is_damaged(connection, group, *pair):
-        points = usual_points(group, *pair)
-    elif pair and _may_sieve(connection, asked, axes):
-        points = sieved_points(connection, asked, pair[0])
+    if kept and group and pair and not is_damaged(connection, group, *pair):
+        found = connection.execute(_usual_front(*pair, by_cost), {"_group": group})
+    elif cost := _sieved(connection, asked, axes):
+        points = sieved_points(connection, asked, cost)
+        found = connection.execute(_front_in_order(points, by_cost))
     else:
-        return points_of(asked, axes)
-    if axes[1].maximize:
-        return points
-    turned = (points.c.key, points.c.comparable, points.c.y.label("x"), points.c.x.label("y"))
-    return select(*turned).cte("turned")
+        found = connection.execute(_front_in_order(points_of(asked, axes)))
+    return dict.fromkeys(found.scalars(), False)
 
 
-def _may_sieve(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> bool:
-    pair = usual_pair(axes) if len(axes) == 2 else None
-    if asked.comparable is None or asked.are_few or pair is None or pair[1] != "val_accuracy":
-        return False
-    return are_many(connection, asked.comparable)
+@cache
+def _usual_front(x: str, y: str, by_cost: bool) -> Select[Any]:
+    return _front_in_order(usual_points(x, y), by_cost)
+
+
+def _front_in_order(points: CTE, by_x: bool = True) -> Select[Any]:
+    front = front_of(points)
+    return select(front.c.key).order_by(front.c.x if by_x else front.c.y, front.c.key)
+
+
+def _sieved(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> str | None:
+    """The metric that a sieve finds a front of, with the accuracy, if one is worth its while."""
+    cost, accuracy = sorted(axes, key=lambda axis: axis.maximize)[:2]
+    name = cost.column if cost.column in COSTS else cost.measured
+    is_natural = len(axes) == 2 and accuracy.maximize and not cost.maximize
+    if asked.comparable is None or asked.are_few or not is_natural:
+        return None
+    if name is None or accuracy.column != "val_accuracy":
+        return None
+    return name if are_many(connection, asked.comparable) else None
 
 
 def _front_of_many(
@@ -257,9 +266,9 @@ def _front_of_many(
 
     values, errors = [axis.value for axis in axes], [axis.error for axis in axes]
     query = select(evaluations.c.key, *values, *errors)
-    if ties and _may_sieve(connection, asked, axes):
-        (cost,) = (axis.column for axis in axes if not axis.maximize)
-        few = sieved_points(connection, asked, str(cost), with_ties=True)
+    cost = _sieved(connection, asked, axes) if ties and len(axes) == 2 else None
+    if cost:
+        few = sieved_points(connection, asked, cost, with_ties=True)
         query = query.where(evaluations.c.key.in_(select(few.c.key)))
     else:
         query = query.where(*asked.conditions())
@@ -324,13 +333,16 @@ def _read_cursor(text: str, order_by: str, maximize: bool) -> Place:
     return key, value
 
 
-def _model_query(where: Filter) -> Select[Any]:
+@cache
+def _model_query(jobs: str) -> Select[Any]:
+    """Rows of `_keys`, named by a trial of the "one" `_job`, of "any" of them, or of their own."""
     job: Any = evaluations.c.job
-    if isinstance(where.job, str):
-        job = literal(where.job)
-    elif where.job is not None:
+    if jobs == "one":
+        job = bindparam("_job", type_=Words)
+    elif jobs == "any":
         own = trials.alias("own_trials")
-        used = and_(own.c.evaluation == evaluations.c.key, own.c.job.in_(where.job))
+        several = own.c.job.in_(bindparam("_job", expanding=True))
+        used = and_(own.c.evaluation == evaluations.c.key, several)
         job = select(func.min(own.c.job)).where(used).correlate(evaluations).scalar_subquery()
     number = select(func.min(trials.c.number)).where(
         trials.c.evaluation == evaluations.c.key, trials.c.job == job
@@ -346,4 +358,7 @@ def _model_query(where: Filter) -> Select[Any]:
         job.label("job"),
         number.scalar_subquery().label("trial"),
         *(evaluations.c[name] for name in columns),
+    ).where(
+        evaluations.c.key.in_(bindparam("_keys", expanding=True)),
+        evaluations.c.status == "completed",
     )

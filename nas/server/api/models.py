@@ -30,6 +30,7 @@ from nas.store import (
     EvaluationRow,
     Filter,
     JobRow,
+    Measured,
     ModelRow,
     Store,
     VolumePoint,
@@ -122,6 +123,12 @@ class AgainstQuery(FrontQuery):
 def kinds(reader: Reader, store: TheStore) -> list[Comparable]:
     """What may be compared with each other: data set, recipe and fidelity, the largest first."""
     return store.comparables()
+
+
+@router.get("/measured")
+def measured(reader: Reader, store: TheStore) -> list[Measured]:
+    """Metrics that were measured on devices; as `METRIC@DEVICE` they are axes and bounds."""
+    return store.measured()
 
 
 @router.get("/front", response_model=list[ModelRow], responses={404: {}})

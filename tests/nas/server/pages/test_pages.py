@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 import pytest
 
+from nas.client import Client
 from nas.pareto import non_dominated
 from nas.server.auth import digest_of, make_token
 from nas.server.settings import Settings
@@ -172,8 +173,11 @@ def test_latency_as_measured_is_an_axis_a_constraint_and_a_colour(client: httpx2
     assert sorted(others["x"]) == sorted(LATENCIES.values())
     color = plot_data(client.get("/front", params={"color": latency, "precision": "fp32"}).text)
     assert color["front"]["shade"] == [None, LATENCIES["mobilenet_v2"], 21.0, None]
-    api = client.get("/v1/front", params={"x": latency, "y": "accuracy", "precision": "fp32"})
-    assert [row["metrics"][latency] for row in api.json()] == shown["front"]["x"]
+    with Client(str(client.base_url)) as python:
+        names = [one.name for one in python.measured()]
+        assert names == [f"energy_j@{PHONE}", latency]
+        rows = python.pareto(x=latency, y="accuracy", precision="fp32")
+        assert [row.metrics[latency] for row in rows] == shown["front"]["x"]
 
 
 def test_energy_of_trainings_is_an_axis_too(client: httpx2.Client) -> None:
