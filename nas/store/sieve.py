@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Double,
     FromClause,
     Select,
+    bindparam,
     case,
     func,
     literal,
@@ -112,20 +114,31 @@ def _halfway(
 
 def _look(connection: Connection, asked: Asked, group: str, x: str) -> list[Step]:
     """Steps that some evaluations make which are allowed."""
-    parts = []
-    columns = [evaluations.c[name] for name in _needed(asked)]
-    for number, level in enumerate(_levels(connection, group, x)):
-        below = select(*columns).where(*_compared(group), evaluations.c.val_accuracy <= level)
-        below = below.order_by(evaluations.c.val_accuracy.desc()).limit(LOOKED_AT)
-        parts.append(
-            _points(asked, x, below.subquery()).add_columns(literal(number).label("level"))
-        )
-    if not parts:
+    levels = _levels(connection, group, x)
+    if not levels:
         return []
-    found = _allowed(asked, union_all(*parts).cte("near"))
+    some = _some_below(_needed(asked), len(levels), LOOKED_AT)
+    near = _points(asked, x, some).add_columns(some.c.level)
+    found = _allowed(asked, near.cte("near"))
     steps = select(-func.max(found.c.y), func.min(found.c.x)).where(found.c.x.is_not(None))
     steps = steps.group_by(found.c.level)
-    return [(accuracy, cost) for accuracy, cost in connection.execute(steps)]
+    named = {f"_level_{number}": level for number, level in enumerate(levels)}
+    rows = connection.execute(steps, {"_group": group, **named})
+    return [(accuracy, cost) for accuracy, cost in rows]
+
+
+@cache  # to build it takes longer than to ask it
+def _some_below(names: tuple[str, ...], levels: int, rows: int) -> CTE:
+    """Columns of some evaluations of `_group` at and below each `_level_0`, `_level_1`, ..."""
+    columns = [evaluations.c[name] for name in names]
+    parts = []
+    for number in range(levels):
+        accuracy = evaluations.c.val_accuracy
+        below = select(*columns, literal(number).label("level"))
+        below = below.where(*_compared(bindparam("_group")))
+        below = below.where(accuracy <= bindparam(f"_level_{number}"))
+        parts.append(select(below.order_by(accuracy.desc()).limit(rows).subquery()))
+    return union_all(*parts).cte("some")
 
 
 def _levels(connection: Connection, group: str, x: str) -> list[float]:
@@ -140,10 +153,11 @@ def _levels(connection: Connection, group: str, x: str) -> list[float]:
     on_front = list(connection.execute(members.order_by(y_value.desc())).scalars())
     some = on_front[:: len(on_front) // MEMBERS + 1]
     others = (greatest - (greatest - least) * (i / LEVELS) ** 2 for i in range(LEVELS))
-    return sorted({*some, *others})
+    levels = [*some, *others]
+    return levels + levels[-1:] * (LEVELS + MEMBERS - len(levels))  # one statement, compiled once
 
 
-def _compared(group: str, hidden: bool = False) -> tuple[Any, ...]:
+def _compared(group: Any, hidden: bool = False) -> tuple[Any, ...]:
     """Conditions on what compares.
 
     Args:
