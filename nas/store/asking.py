@@ -58,12 +58,14 @@ class Axis:
 
     Args:
         column: Its name among the columns of an evaluation, if it is one.
+        measured: Its name where it is read from the measurements of a named device.
     """
 
     value: ColumnElement[float]
     error: ColumnElement[float]
     maximize: bool
     column: str | None = None
+    measured: str | None = None
 
     @property
     def downwards(self) -> ColumnElement[float]:
@@ -136,7 +138,9 @@ class Asked:
                 f"direction, but got {metric!r}."
             )
         if device or is_measured(self.where):
-            return Axis(latest(of, bare, self.device_of(name), self.where), exact, maximize)
+            named = self.device_of(name)
+            value = latest(of, bare, named, self.where)
+            return Axis(value, exact, maximize, measured=name if named else None)
         return Axis(of.c.metrics[bare].as_float(), exact, maximize)
 
     def axes(self, metrics: Sequence[str], maximize: Sequence[bool] | None) -> list[Axis]:
@@ -197,9 +201,11 @@ class Asked:
         """Id of the device that a metric is asked about on, if one is named."""
         return self.devices.get(metric.partition("@")[2] or self.where.device or "")
 
-    def measured_within(self, metric: str) -> Select[Any]:
-        """What was ever measured within the bounds on a metric; see `measuring.within`."""
-        limits = [bounds.get(metric) for bounds in (self.where.at_most, self.where.at_least)]
+    def measured_within(self, metric: str, most: float | None = None) -> Select[Any]:
+        """What was ever measured within the bounds on a metric, or at most so much; see
+        `measuring.within`."""
+        bounds = (self.where.at_most.get(metric), self.where.at_least.get(metric))
+        limits = bounds if most is None else (most, None)
         return within(metric.partition("@")[0], self.device_of(metric), self.where, *limits)
 
 

@@ -45,10 +45,10 @@ def latest(of: Any, metric: str, device: str | None, where: Filter) -> ColumnEle
 def within(
     metric: str, device: str | None, where: Filter, most: float | None, least: float | None
 ) -> Select[Any]:
-    """Networks and weights that were ever measured within bounds."""
+    """Networks and weights that were ever measured within bounds, with the values."""
     own = measurements.c
     kind = kind_of(measurements, metric, device, where)
-    query = select(own.architecture, own.evaluation).where(*kind, own.artifact.is_(None))
+    query = select(own.architecture, own.evaluation, own.value).where(*kind, own.artifact.is_(None))
     if most is not None:
         query = query.where(own.value <= most)
     return query if least is None else query.where(own.value >= least)

@@ -226,8 +226,8 @@ def _front_of_two(connection: Connection, asked: Asked, axes: Sequence[Axis]) ->
     kept = asked.is_usual and not asked.has_bounds
     if kept and group and pair and not is_damaged(connection, group, *pair):
         found = connection.execute(_usual_front(*pair, by_cost), {"_group": group})
-    elif pair and _may_sieve(connection, asked, axes):
-        points = sieved_points(connection, asked, pair[0])
+    elif cost := _sieved(connection, asked, axes):
+        points = sieved_points(connection, asked, cost)
         found = connection.execute(_front_in_order(points, by_cost))
     else:
         found = connection.execute(_front_in_order(points_of(asked, axes)))
@@ -244,11 +244,16 @@ def _front_in_order(points: CTE, by_x: bool = True) -> Select[Any]:
     return select(front.c.key).order_by(front.c.x if by_x else front.c.y, front.c.key)
 
 
-def _may_sieve(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> bool:
-    pair = usual_pair(axes) if len(axes) == 2 else None
-    if asked.comparable is None or asked.are_few or pair is None or pair[1] != "val_accuracy":
-        return False
-    return are_many(connection, asked.comparable)
+def _sieved(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> str | None:
+    """The metric that a sieve finds a front of, with the accuracy, if one is worth its while."""
+    cost, accuracy = sorted(axes, key=lambda axis: axis.maximize)[:2]
+    name = cost.column if cost.column in COSTS else cost.measured
+    is_natural = len(axes) == 2 and accuracy.maximize and not cost.maximize
+    if asked.comparable is None or asked.are_few or not is_natural:
+        return None
+    if name is None or accuracy.column != "val_accuracy":
+        return None
+    return name if are_many(connection, asked.comparable) else None
 
 
 def _front_of_many(
@@ -261,9 +266,9 @@ def _front_of_many(
 
     values, errors = [axis.value for axis in axes], [axis.error for axis in axes]
     query = select(evaluations.c.key, *values, *errors)
-    if ties and _may_sieve(connection, asked, axes):
-        (cost,) = (axis.column for axis in axes if not axis.maximize)
-        few = sieved_points(connection, asked, str(cost), with_ties=True)
+    cost = _sieved(connection, asked, axes) if ties and len(axes) == 2 else None
+    if cost:
+        few = sieved_points(connection, asked, cost, with_ties=True)
         query = query.where(evaluations.c.key.in_(select(few.c.key)))
     else:
         query = query.where(*asked.conditions())

@@ -12,6 +12,7 @@ import pynvml
 import pytest
 
 from cluster.energy import GpuMeter, GpuUse
+from cluster.sharing import share_of_gpu
 from tests.cluster.nvml_stand_in import StandIn, refuse
 
 GIB = 2**30
@@ -51,6 +52,21 @@ def test_else_power_is_added_up_over_time(nvml: StandIn) -> None:
     assert use.source == "samples"
     assert use.mean_power_w == pytest.approx(200.0, rel=0.2)  # the ends are cut at the samples
     assert use.energy_j == pytest.approx(200.0 * use.seconds, rel=0.2)
+
+
+def test_what_was_used_so_far_is_told_while_it_goes_on(nvml: StandIn) -> None:
+    nvml.gpus = [{**GPU, "processes": {US: 3 * GIB}, "energy": [1_000, 31_000, 51_000]}]
+    meter = GpuMeter("GPU-1", True, sample_s=60.0)
+    assert meter.so_far().energy_j == 30.0
+    assert not nvml.is_shut_down
+    assert meter.stop().energy_j == 50.0
+    assert nvml.is_shut_down
+
+
+def test_measured_memory_makes_the_share_that_a_trial_reserves(nvml: StandIn) -> None:
+    use = metered(nvml, energy=[0, 1])
+    assert use.peak_memory_bytes == 3 * GIB
+    assert share_of_gpu(use.peak_memory_bytes, 80 * GIB, 0.2) == 0.0454  # 22 of 3.6 GiB in 80
 
 
 def test_power_that_changes_is_weighed_by_its_time(nvml: StandIn) -> None:

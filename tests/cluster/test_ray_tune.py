@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 
 from cluster.desk import Desk
 from cluster.errors import ClusterError
 from cluster.executor import Executor, OnReport, Report, Verdict
-from cluster.ray_runtime import count_slots, enter_ray
+from cluster.ray_runtime import count_slots
 from cluster.ray_tune import RayTuneExecutor
 from tests.contracts import ExecutorContract, collect_all, play
 
@@ -44,15 +43,6 @@ def play_with_death(payload: tuple[Any, ...]) -> Generator[Report, None, Any]:
 
         return os.getpid(), torch.get_num_threads(), os.getcwd()
     return (yield from play(payload))
-
-
-@pytest.fixture(scope="module")
-def ray_here() -> Iterator[None]:
-    """One Ray for all executors that are made while it is there."""
-    with tempfile.TemporaryDirectory(prefix="nas-", dir="/tmp") as folder:
-        assert enter_ray(None, folder, cpus=2)
-        yield
-        ray.shutdown()
 
 
 @pytest.mark.usefixtures("ray_here")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 
 from cluster.executor import Report, Result, Verdict
-from cluster.ray_runtime import enter_ray
 from cluster.ray_train import RayTrainExecutor
 from nas.data import DataSpec
 from nas.errors import InvalidRequestError
@@ -63,14 +60,6 @@ class Killed(TrainingEvaluator):
                 place.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             yield report
-
-
-@pytest.fixture(scope="module")
-def ray_here() -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="nas-", dir="/tmp") as folder:
-        assert enter_ray(None, folder, cpus=2)
-        yield
-        ray.shutdown()
 
 
 def trained(evaluator: TrainingEvaluator) -> tuple[Result, list[Report]]:

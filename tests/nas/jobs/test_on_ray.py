@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import ray
 
-from cluster.ray_runtime import enter_ray
 from nas.jobs.accounts import accounts_of
 from nas.jobs.largest import largest_network
 from nas.jobs.measured import find_resources
@@ -35,15 +32,6 @@ class Notes(SilentReporter):
 
     def note(self, text: str) -> None:
         self.lines.append(text)
-
-
-@pytest.fixture(scope="module")
-def ray_here() -> Iterator[None]:
-    """One Ray for all of these jobs; it is told of a GPU that nobody looks for."""
-    with tempfile.TemporaryDirectory(prefix="nas-", dir="/tmp") as folder:
-        assert enter_ray(None, folder, cpus=2, gpus=1)
-        yield
-        ray.shutdown()
 
 
 @pytest.fixture

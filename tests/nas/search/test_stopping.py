@@ -214,11 +214,7 @@ def test_from_python_a_generator_is_stopped_and_every_sampler_goes_on(sampler: s
 
 
 @pytest.mark.ray
-def test_ray_carries_the_verdicts(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = tmp_path / "epochs.log"
-    monkeypatch.setenv("STOPPING_LOG", str(log))
+def test_ray_carries_the_verdicts(store: Store, tmp_path: Path, ray_here: Path) -> None:
     started = start_job(store, job("ray"), str(tmp_path / "artifacts"))
     run_job(store, started.job, started.plan, SilentReporter(), (SEARCH,))
     trials = store.trials(started.job.id)
@@ -226,7 +222,7 @@ def test_ray_carries_the_verdicts(
     assert len(trials) == 24
     assert 4 <= len(pruned) <= 20
     by_key: dict[str, int] = {}
-    for line in log.read_text().splitlines():
+    for line in ray_here.read_text().splitlines():
         key, epoch = line.split()
         by_key[key] = max(by_key.get(key, 0), int(epoch))
     for trial in pruned:

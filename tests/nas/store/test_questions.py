@@ -354,8 +354,16 @@ def test_fronts_narrowed_by_trials_and_measurements_equal_brute_force(store, mon
         ):
             if inside is None:
                 inside = [r for r in fast if r in used["wide"][1]]
-            found = store.front(replace(where, recipe=recipe), pair)
-            assert keys(found) == front_by_force(inside, pair)
+            found = store.front(replace(where, recipe=recipe), pair, ties=True)
+            assert keys(row for row in found if not row.tied) == front_by_force(inside, pair)
+            errors = np.array([[0.0, r.val_accuracy_se] for r in inside]).reshape(-1, 2)
+            doubtful = tied(points(inside, pair), errors, NATURAL)
+            assert keys(row for row in found if row.tied) == {
+                row.key for row, is_tied in zip(inside, doubtful) if is_tied
+            }
+            assert keys(store.front(replace(where, recipe=recipe), pair)) == (
+                front_by_force(inside, pair)
+            )
             best = store.best(replace(where, recipe=recipe), limit=3)
             ordered = sorted(-r.val_accuracy for r in inside)[:3]
             assert [-row.val_accuracy for row in best] == ordered
