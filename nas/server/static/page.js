@@ -54,9 +54,10 @@ async function look() {
   lookedAt = Date.now();
   try {
     const page = await fetched(location.href);
+    goesOn = Boolean(page.body.dataset.refresh);
+    if (!goesOn) close(); // this page has all that the stream would still bring
     takeParts(page);
     turn += 1;
-    goesOn = Boolean(page.body.dataset.refresh);
     if (turn % 5 === 0 || !goesOn) loadAll();
     wait = every;
     if (goesOn && !source) listen(page.body.dataset.events);
@@ -65,7 +66,6 @@ async function look() {
     wait = Math.min(wait * 2, 60000);
   }
   if (goesOn) lookIn(source ? quiet : wait);
-  else close();
 }
 
 function lookIn(ms) {
