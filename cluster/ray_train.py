@@ -27,6 +27,9 @@ from cluster.ray_runtime import enter_ray, gpu_each, is_started_here, make_folde
 from cluster.ray_tune import Luggage
 
 POLL_S = 0.25
+ENDING_S = 2.0
+"""Time for Ray Train to take its workers down; without a dashboard it waits for ten seconds more
+for word of its own controller, and whoever comes next only needs the workers' place."""
 MOST_FAILURES = 100
 """Of starts that Ray Train tries again by itself; ours is the limit on deaths."""
 
@@ -299,7 +302,7 @@ class RayTrainExecutor:
             if not fitting.is_alive():
                 self._ledger.finish.remote(None, "Ray Train ended without an answer.")
             time.sleep(POLL_S)
-        fitting.join()
+        fitting.join(ENDING_S)
         value, error = news.end
         return Result(
             key=key,
@@ -337,6 +340,8 @@ class RayTrainExecutor:
         )
         try:
             trainer.fit()
+        except SystemExit:  # how Ray ends a wait that its shutdown meets
+            return
         except Exception:
             if ray.is_initialized():
                 ledger.finish.remote(None, traceback.format_exc())
