@@ -133,15 +133,19 @@ def resume(
         row = resubmit_job(opened, store, opened.find_job(job), place)
         errors.print(f"Submitted {row.name} ({row.id}) again as {row.ray_id}.")
         return
+    from nas.cli.report import finish
+    from nas.jobs.budget import may_not_go_on
     from nas.jobs.run import SCALE, SEARCH, STAGES
-    from nas.jobs.start import take_up_job
+    from nas.jobs.start import job_spec, take_up_job
     from nas.jobs.submit import check_code
 
     opened = open_store(store)
     row = opened.find_job(job)
     check_code(opened, row)
-    if row.state == "completed":
+    if row.state == "completed" and may_not_go_on(row, job_spec(row).budget):
         errors.print(_why_complete(row))
+        finish(opened, store, row, output, as_json)
+        return
     stages = {"search": (SEARCH,), "scale": (SCALE,)}.get(row.kind, STAGES)
     drive(opened, take_up_job(opened, row), output, as_json, stages, store)
 
@@ -242,7 +246,7 @@ def _why_complete(job: JobRow) -> str:
 
     spent = spent_budget(job, job_spec(job).budget)
     if spent is None:
-        return f"Job {job.name} ({job.id}) is complete; going on with what is left, if anything is."
+        return f"Job {job.name} ({job.id}) is complete; this is its stored result."
     return (
         f"Job {job.name} ({job.id}) was {job.message}. Raise it to go on: "
         f"nas resume {job.id} --budget {spent}=..."

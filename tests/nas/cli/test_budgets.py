@@ -162,3 +162,15 @@ def test_a_budget_by_flag_is_checked_as_in_the_file(
     answer(capsys, "search", "job.yaml")
     assert "must be one of max_gpu_hours" in refusal(capsys, "resume", "--budget", "gold=3")
     assert "greater than or equal to 1" in refusal(capsys, "resume", "--budget", "max_trials=0")
+
+
+@pytest.mark.parametrize("line", ["max_trials: 5", "max_trials: 1000"])
+def test_resuming_a_job_at_its_end_shows_it_and_leaves_it_as_it_was(
+    folder: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    budget(folder, line)
+    done = answer(capsys, "run", "job.yaml")
+    with Store.open(f"sqlite:///{folder}/nas.db") as store:
+        before = store.find_job(None)
+        assert answer(capsys, "resume") == done
+        assert store.find_job(None) == before
