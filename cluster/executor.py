@@ -36,6 +36,12 @@ class Report:
 Work = Callable[[Any], Generator[Report, None, Any]]
 """A payload to a generator of reports, whose return value is the result. Picklable."""
 
+Luggage = tuple[Callable[[Any], None], Any]
+"""What is to be called in a worker before its first work, and with what."""
+
+PackLuggage = Callable[[], Luggage | None]
+"""Makes it, if there is any; asked only where it travels."""
+
 OnReport = Callable[[str, Report], Verdict]
 
 

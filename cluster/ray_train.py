@@ -22,9 +22,16 @@ from typing import Any
 import ray
 from ray import cloudpickle
 
-from cluster.executor import LostAttempt, OnReport, Report, Result, Verdict, Work
+from cluster.executor import (
+    LostAttempt,
+    OnReport,
+    PackLuggage,
+    Report,
+    Result,
+    Verdict,
+    Work,
+)
 from cluster.ray_runtime import enter_ray, gpu_each, is_started_here, make_folder, wait_for_slots
-from cluster.ray_tune import Luggage
 
 POLL_S = 0.25
 ENDING_S = 2.0
@@ -184,7 +191,8 @@ class RayTrainExecutor:
         work: What each worker does with a payload.
         on_report: Called while results are collected; a STOP is heard at the next report.
         gpus_per_worker: None gives each a GPU where there are enough of them.
-        address: As in `cluster.ray_tune.RayTuneExecutor`, and so `luggage`, `wait_s`, `on_wait`.
+        address: As in `cluster.ray_tune.RayTuneExecutor`, and so `pack_luggage`, `wait_s` and
+            `on_wait`.
 
     Raises:
         ClusterError: If Ray can't be reached or lacks what the workers need.
@@ -199,7 +207,7 @@ class RayTrainExecutor:
         cpus_per_worker: float = 1.0,
         gpus_per_worker: float | None = None,
         max_worker_deaths: int = 3,
-        luggage: Luggage | None = None,
+        pack_luggage: PackLuggage | None = None,
         address: str | None = None,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] = print,
@@ -216,7 +224,8 @@ class RayTrainExecutor:
             self.needs = {name: workers * amount for name, amount in self._needs.items()}
             """What all workers hold together."""
             own = is_started_here(self._entered, address)
-            self._luggage = None if own or luggage is None else ray.put(luggage)
+            luggage = None if own or pack_luggage is None else pack_luggage()
+            self._luggage = None if luggage is None else ray.put(luggage)
             wait_for_slots(self.needs, 0.0 if own else wait_s, on_wait)
         except BaseException:
             self._leave()

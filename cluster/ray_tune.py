@@ -25,7 +25,7 @@ from ray.tune.search import Searcher
 
 from cluster.desk import ClosingError, Desk
 from cluster.errors import ClusterError
-from cluster.executor import OnReport, Report, Result, Verdict, Work
+from cluster.executor import Luggage, OnReport, PackLuggage, Report, Result, Verdict, Work
 from cluster.ray_runtime import (
     enter_ray,
     gpu_each,
@@ -34,9 +34,6 @@ from cluster.ray_runtime import (
     make_folder,
     wait_for_slots,
 )
-
-Luggage = tuple[Callable[[Any], None], Any]
-"""What is to be called in a worker before its first work, and with what."""
 
 LOOK_S = 10.0
 """How often the driver looks whether Ray still takes it for alive."""
@@ -66,7 +63,7 @@ class RayTuneExecutor:
             where Ray has any.
         memory_bytes: Memory that a payload reserves; nobody enforces it.
         address: HOST:PORT of a Ray head, or `auto`.
-        luggage: What every worker gets once, through Ray's object store, where Ray has other
+        pack_luggage: What every worker gets once, through Ray's object store, where Ray has other
             machines than this one or may have.
         wait_s: How long a Ray that is there may take to have what one payload needs.
         on_wait: Told so, when it is waited for.
@@ -86,7 +83,7 @@ class RayTuneExecutor:
         memory_bytes: int | None = None,
         max_worker_deaths: int = 3,
         address: str | None = None,
-        luggage: Luggage | None = None,
+        pack_luggage: PackLuggage | None = None,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] = print,
     ) -> None:
@@ -109,7 +106,7 @@ class RayTuneExecutor:
             tune.with_parameters(
                 _Worker,
                 pickled_work=cloudpickle.dumps(work),
-                luggage=None if own else luggage,
+                luggage=None if own or pack_luggage is None else pack_luggage(),
             ),
             tune.PlacementGroupFactory([needs]),
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cluster.executor import Luggage
 from nas.data.cache import PARTS
 from nas.data.images import ImageData, Part
 from nas.data.remote import is_remote
@@ -26,7 +27,7 @@ _arrived: dict[str, ImageData] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Luggage:
+class Packed:
     """A prepared data set on its way.
 
     Args:
@@ -45,29 +46,35 @@ def entry_name(spec: DataSpec, content_hash: str) -> str:
     return hashlib.sha256(f"{content_hash} {settings}".encode()).hexdigest()[:32]
 
 
-def pack(spec: DataSpec, data: ImageData) -> Luggage | None:
+def pack(spec: DataSpec, data: ImageData) -> Packed | None:
     """A data set for the journey; None where nodes have it anyway, or it is too large."""
     if spec.source == "digits" or is_remote(spec.source) or _bytes(data) > MOST_BYTES:
         return None
     # mapped files as plain arrays, which workers of a node then share without a copy
     train, val, test = (_plain(part) for part in (data.train, data.val, data.test))
     data = replace(data, train=train, val=val, test=test)
-    return Luggage(entry_name(spec, data.content_hash), data, _sha256(data))
+    return Packed(entry_name(spec, data.content_hash), data, _sha256(data))
 
 
-def unpack(luggage: Luggage) -> None:
+def unpack(packed: Packed) -> None:
     """Have what arrived in this process found by `load_data`.
 
     Raises:
         WrongDataError: If it is not what was packed.
     """
-    found = _sha256(luggage.data)
-    if found != luggage.sha256:
+    found = _sha256(packed.data)
+    if found != packed.sha256:
         raise WrongDataError(
             f"A data set that came through Ray's object store to {socket.gethostname()} must have "
-            f"the SHA-256 {luggage.sha256[:12]} that it left with, but got {found[:12]}."
+            f"the SHA-256 {packed.sha256[:12]} that it left with, but got {found[:12]}."
         )
-    _arrived[luggage.name] = luggage.data
+    _arrived[packed.name] = packed.data
+
+
+def luggage_of(spec: DataSpec, data: ImageData) -> Luggage | None:
+    """The same for an executor: what unpacks it, and what was packed."""
+    packed = pack(spec, data)
+    return None if packed is None else (unpack, packed)
 
 
 def find_arrived(name: str) -> ImageData | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cluster.executor import Report, Result
 from cluster.sharing import share_of_gpu
-from nas.data.carried import pack, unpack
+from nas.data.carried import luggage_of
 from nas.errors import NasError
 from nas.jobs.budget import MEASURED
 from search_spaces.architecture import Architecture
@@ -123,7 +124,7 @@ def _rehearse_on_ray(plan: Plan, network: Architecture, on_wait: Callable[[str],
         slots=1,
         gpus_per_task={"auto": None, "cpu": 0.0, "cuda": 1.0}[execution.device],
         max_worker_deaths=1,
-        luggage=(unpack, luggage) if (luggage := pack(plan.spec.data, plan.data)) else None,
+        pack_luggage=partial(luggage_of, plan.spec.data, plan.data),
         wait_s=execution.wait_for_resources_s,
         on_wait=on_wait,
     )

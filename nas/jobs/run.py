@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from cluster.executor import Executor, InlineExecutor, OnReport, Work
-from nas.data.carried import Luggage, pack, unpack
+from cluster.executor import Executor, InlineExecutor, OnReport, PackLuggage, Work
+from nas.data.carried import luggage_of
 from nas.jobs.budget import BudgetSpec, counting, note_end
 from nas.jobs.holding import held, hurry, new_driver, open_journal, polite_kills
 from nas.jobs.largest import largest_network
@@ -41,7 +41,6 @@ from search_spaces.space import Choices
 
 SEARCH, SCALE = "search", "scale"
 STAGES = (SEARCH, SCALE)
-Carried = tuple[Callable[[Luggage], None], Luggage]
 FIRST_OF_EARLIER = 10
 """Most trials that earlier jobs choose at the start."""
 
@@ -75,8 +74,10 @@ def run_job(
         plan = replace(plan, spec=spec)
         return execution
 
-    luggage = None if isinstance(plan, TablePlan) else pack(plan.spec.data, plan.data)
-    with driving(store, job, resources, plan.spec.budget, luggage) as evaluations:
+    pack_luggage = None
+    if not isinstance(plan, TablePlan):
+        pack_luggage = partial(luggage_of, plan.spec.data, plan.data)
+    with driving(store, job, resources, plan.spec.budget, pack_luggage) as evaluations:
         if SEARCH in stages:
             run_trials(store, job, plan, evaluations, reporter)
         if SCALE in stages and plan.spec.scaling is not None:
@@ -94,7 +95,7 @@ def driving(
     job: JobRow,
     resources: Callable[[], ExecutionSpec],
     budget: BudgetSpec,
-    luggage: Luggage | None = None,
+    pack_luggage: PackLuggage | None = None,
 ) -> Iterator[Evaluations]:
     """Hold a job while this process works on it, and put down how that ended.
 
@@ -103,7 +104,7 @@ def driving(
 
     Args:
         resources: Says what trials reserve; called once the job is held.
-        luggage: What travels with the job to every worker.
+        pack_luggage: What travels with the job to every worker.
     """
     store, driver = patient(store), new_driver()
     with held(store, job, driver) as hold, polite_kills(store):
@@ -118,7 +119,7 @@ def driving(
                     Evaluations(
                         store,
                         _executor_maker(
-                            execution, partial(_say_waiting, store, job), spending, luggage
+                            execution, partial(_say_waiting, store, job), spending, pack_luggage
                         ),
                         owner=job.id,
                         job=job.id,
@@ -234,12 +235,11 @@ def _executor_maker(
     spec: ExecutionSpec,
     on_wait: Callable[[str], None],
     spending: Spending,
-    luggage: Luggage | None,
+    pack_luggage: PackLuggage | None,
 ) -> MakeExecutor:
     def make(work: Work, on_report: OnReport) -> Executor:
         if spec.executor == "inline":
             return InlineExecutor(work, on_report)
-        carried = None if luggage is None else (unpack, luggage)
         waited: list[str] = []
 
         def say(text: str) -> None:
@@ -247,9 +247,9 @@ def _executor_maker(
             on_wait(text)
 
         if spec.workers_together > 1:
-            executor, spending.reserved = _start_group(spec, work, on_report, say, carried)
+            executor, spending.reserved = _start_group(spec, work, on_report, say, pack_luggage)
         else:
-            executor = _start_workers(spec, work, on_report, say, carried)
+            executor = _start_workers(spec, work, on_report, say, pack_luggage)
         if waited:
             on_wait("")
         return executor
@@ -262,7 +262,7 @@ def _start_workers(
     work: Work,
     on_report: OnReport,
     on_wait: Callable[[str], None],
-    luggage: Carried | None,
+    pack_luggage: PackLuggage | None,
 ) -> Executor:
     from cluster.ray_tune import RayTuneExecutor
 
@@ -276,7 +276,7 @@ def _start_workers(
         memory_bytes=None if memory is None else int(parse_quantity(memory)),
         wait_s=spec.wait_for_resources_s,
         on_wait=on_wait,
-        luggage=luggage,
+        pack_luggage=pack_luggage,
     )
 
 
@@ -285,7 +285,7 @@ def _start_group(
     work: Work,
     on_report: OnReport,
     on_wait: Callable[[str], None],
-    luggage: Carried | None,
+    pack_luggage: PackLuggage | None,
 ) -> tuple[Executor, Reserved]:
     from cluster.ray_train import RayTrainExecutor
     from nas.evaluation.training import work_together
@@ -299,6 +299,6 @@ def _start_group(
         gpus_per_worker=gpus[spec.device],
         wait_s=spec.wait_for_resources_s,
         on_wait=on_wait,
-        luggage=luggage,
+        pack_luggage=pack_luggage,
     )
     return executor, Reserved(cpus=executor.needs["CPU"], gpus=executor.needs.get("GPU", 0.0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nas.data.carried import pack
+from functools import partial
+
+from nas.data.carried import luggage_of
 from nas.errors import InvalidRequestError, NasError
 from nas.jobs.deliver import for_data
 from nas.jobs.front import table_error
@@ -46,8 +48,8 @@ def train_one(
     def resources() -> ExecutionSpec:
         return find_resources(store, job, plan, lambda: architecture, reporter, print)
 
-    luggage = pack(spec.data, plan.data)
-    with driving(store, job, resources, spec.budget, luggage) as evaluations:
+    pack_luggage = partial(luggage_of, spec.data, plan.data)
+    with driving(store, job, resources, spec.budget, pack_luggage) as evaluations:
         on_end = log_study(store, job.id, "train", [({}, architecture_row(architecture))])
         reporter.progress(Snapshot(stage="training", done=0, total=1))
         (end,) = evaluate_all(evaluations, [candidate], on_end)
