@@ -14,7 +14,7 @@ from nas.data.batches import InMemory
 from nas.data.images import ImageData, Part
 from nas.training.evaluate import evaluate_model
 from nas.training.recipe import Recipe
-from nas.training.train import _check_fits, _out_of_memory_is_infeasible, _Run, choose_device
+from nas.training.train import Run, check_fits, choose_device, out_of_memory_is_infeasible
 from search_spaces.architecture import Architecture
 
 STEPS = 3
@@ -51,10 +51,10 @@ def rehearse(
         TrainingInfeasible: If it does not fit into memory.
         InvalidRequestError: If network and data don't fit, or there is no such device.
     """
-    _check_fits(architecture, data)
+    check_fits(architecture, data)
     chosen = choose_device(device)
-    with _out_of_memory_is_infeasible():
-        run = _Run(architecture, data, recipe, 0, "train", chosen)
+    with out_of_memory_is_infeasible():
+        run = Run(architecture, data, recipe, 0, "train", chosen)
         run.called.train()
         generator = torch.Generator(chosen)
         batches = run.training_data.shuffled(recipe.batch_size, 0)
@@ -62,7 +62,7 @@ def rehearse(
         taken = 0
         for taken, batch in enumerate(islice(batches, STEPS + 1)):
             wall_before, cpu_before = time.monotonic(), time.process_time()
-            float(run._step(*batch, len(batch[1]), taken, generator))  # a GPU is waited for
+            float(run.step(*batch, len(batch[1]), taken, generator))  # a GPU is waited for
             if taken:  # the first step makes what the others use again
                 wall += time.monotonic() - wall_before
                 cpu += time.process_time() - cpu_before

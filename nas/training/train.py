@@ -99,11 +99,11 @@ def train(
         TrainingInfeasible: For a NaN loss, out of memory, or the recipe's time limit.
         InvalidRequestError: If network and data don't fit, or there is no such device.
     """
-    _check_fits(architecture, data)
+    check_fits(architecture, data)
     chosen = choose_device(device)
     home = torch.device("cpu") if current_group().size > 1 else chosen
-    with _out_of_memory_is_infeasible():
-        run = _Run(architecture, data, recipe, seed, train_on, chosen)
+    with out_of_memory_is_infeasible():
+        run = Run(architecture, data, recipe, seed, train_on, chosen)
         if initial_state is not None:
             load_matching(run.model, initial_state)
             run.start_average()
@@ -114,7 +114,7 @@ def train(
         run.join_group()
     written = time.monotonic()
     while len(run.curve) < recipe.epochs:
-        with _out_of_memory_is_infeasible():
+        with out_of_memory_is_infeasible():
             run.train_epoch()
         is_due = time.monotonic() - written >= CHECKPOINT_INTERVAL_S
         if checkpoint is not None and is_due and run.group.is_first:
@@ -166,7 +166,7 @@ def load_matching(model: nn.Module, state: Mapping[str, Tensor]) -> int:
     return len(fitting)
 
 
-class _Run:
+class Run:
     """The state of one training, an epoch at a time."""
 
     def __init__(
@@ -250,14 +250,14 @@ class _Run:
         often = self.device.type == "cpu" and self.group.size == 1
         for i, batch in enumerate(batches):
             step = epoch * self.steps_per_epoch + i
-            total += self._step(*self.group.share(*batch), len(batch[1]), step, generator)
+            total += self.step(*self.group.share(*batch), len(batch[1]), step, generator)
             if often or i % 50 == 0:
                 self._check(total, epoch, started)
         total = self.group.mean(total)
         self._check(total, epoch, started)
         return float(total) / self.steps_per_epoch
 
-    def _step(
+    def step(
         self, images: Tensor, labels: Tensor, batch: int, step: int, generator: torch.Generator
     ) -> Tensor:
         recipe = self.recipe
@@ -320,7 +320,7 @@ class _Run:
         return Trained(model, self.preprocessing, tuple(self.curve), self.seconds, self.device)
 
 
-def _check_fits(architecture: Architecture, data: ImageData) -> None:
+def check_fits(architecture: Architecture, data: ImageData) -> None:
     for name, own, needed in (
         ("num_classes", architecture.num_classes, len(data.classes)),
         ("input_channels", architecture.input_channels, data.channels),
@@ -337,7 +337,7 @@ def _seed(seed: int, purpose: str) -> int:
 
 
 @contextmanager
-def _out_of_memory_is_infeasible() -> Generator[None]:
+def out_of_memory_is_infeasible() -> Generator[None]:
     try:
         yield
     except (MemoryError, torch.cuda.OutOfMemoryError) as error:
