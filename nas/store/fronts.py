@@ -79,12 +79,19 @@ def mend_fronts(connection: Connection, groups: Iterable[str] | None = None) -> 
             connection.execute(_add_front(x, y), {"_group": group})
 
 
+def cost_and_gain(axes: Sequence[Axis]) -> tuple[Axis, Axis] | None:
+    """Two axes, in either order, of which one is minimised and the other maximised."""
+    if len(axes) != 2 or axes[0].maximize == axes[1].maximize:
+        return None
+    first, second = axes
+    return (second, first) if first.maximize else (first, second)
+
+
 def usual_pair(axes: Sequence[Axis]) -> tuple[str, str] | None:
     """Cost and accuracy of the usual front that two axes, in either order, ask for; if one."""
-    cost, accuracy = sorted(axes, key=lambda axis: axis.maximize)
-    pair = (cost.column or "", accuracy.column or "")
-    is_natural = accuracy.maximize and not cost.maximize
-    return pair if is_natural and pair in PAIRS else None
+    found = cost_and_gain(axes)
+    pair = None if found is None else (found[0].column or "", found[1].column or "")
+    return pair if pair in PAIRS else None
 
 
 def usual_points(x: str, y: str) -> CTE:

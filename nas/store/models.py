@@ -24,7 +24,7 @@ from nas.store.asking import Asked, Axis, ask
 from nas.store.columns import Words
 from nas.store.connected import Connected, chunks
 from nas.store.dominance import front_of
-from nas.store.fronts import is_damaged, usual_pair, usual_points
+from nas.store.fronts import cost_and_gain, is_damaged, usual_pair, usual_points
 from nas.store.questions import GROUP_PARTS, Comparable, Filter, ModelRow, Page
 from nas.store.schema import COSTS, comparables, evaluations, trials
 from nas.store.sieve import are_many, sieved_points
@@ -246,11 +246,11 @@ def _front_in_order(points: CTE, by_x: bool = True) -> Select[Any]:
 
 def _sieved(connection: Connection, asked: Asked, axes: Sequence[Axis]) -> str | None:
     """The metric that a sieve finds a front of, with the accuracy, if one is worth its while."""
-    cost, accuracy = sorted(axes, key=lambda axis: axis.maximize)[:2]
-    name = cost.column if cost.column in COSTS else cost.measured
-    is_natural = len(axes) == 2 and accuracy.maximize and not cost.maximize
-    if asked.comparable is None or asked.are_few or not is_natural:
+    pair = cost_and_gain(axes)
+    if asked.comparable is None or asked.are_few or pair is None:
         return None
+    cost, accuracy = pair
+    name = cost.column if cost.column in COSTS else cost.measured
     if name is None or accuracy.column != "val_accuracy":
         return None
     return name if are_many(connection, asked.comparable) else None
@@ -266,7 +266,7 @@ def _front_of_many(
 
     values, errors = [axis.value for axis in axes], [axis.error for axis in axes]
     query = select(evaluations.c.key, *values, *errors)
-    cost = _sieved(connection, asked, axes) if ties and len(axes) == 2 else None
+    cost = _sieved(connection, asked, axes) if ties else None
     if cost:
         few = sieved_points(connection, asked, cost, with_ties=True)
         query = query.where(evaluations.c.key.in_(select(few.c.key)))
