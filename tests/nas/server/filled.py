@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nas.search.records import architecture_row
 from nas.store import (
+    ArchitectureRow,
     AttemptRow,
     EvaluationRow,
     MeasurementRow,
@@ -19,6 +22,22 @@ OBJECTIVES = (
     {"metric": "accuracy", "maximize": True, "known": False},
     {"metric": "macs", "maximize": False, "known": True},
 )
+
+
+def evaluation_of(row: ArchitectureRow, key: str, **also: Any) -> EvaluationRow:
+    """A training of a network, with what else is said of it."""
+    return EvaluationRow(
+        key=key,
+        subject=row.fingerprint,
+        architecture=row.fingerprint,
+        dataset="d" * 32,
+        split="",
+        recipe="r",
+        evaluator="training",
+        seed=0,
+        macs=row.macs,
+        **also,
+    )
 
 
 def fill(store: Store, name: str = "demo", accuracy: float = 0.5) -> str:
@@ -43,19 +62,12 @@ def fill(store: Store, name: str = "demo", accuracy: float = 0.5) -> str:
             number=n,
             state="completed",
             values=(accuracy + n / 100, float(row.macs)),
-            evaluation=EvaluationRow(
-                key=f"{name}-{n}",
-                subject=row.fingerprint,
-                architecture=row.fingerprint,
-                dataset="d" * 32,
-                split="",
-                recipe="r",
-                evaluator="training",
-                seed=0,
+            evaluation=evaluation_of(
+                row,
+                f"{name}-{n}",
                 job=job.id,
                 val_accuracy=accuracy + n / 100,
                 val_accuracy_se=0.01,
-                macs=row.macs,
                 parameters=row.parameters,
                 activations=row.activations,
                 memory_bytes=row.memory_bytes,

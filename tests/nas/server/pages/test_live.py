@@ -13,10 +13,10 @@ import pytest
 from nas.jobs.process import LOG, job_folder
 from nas.search.records import architecture_row
 from nas.server.settings import Settings
-from nas.store import EvaluationRow, JobRow, NewTrial, Store, TrialEnd
+from nas.store import JobRow, NewTrial, Store, TrialEnd
 from search_spaces.published import get_published
 from tests.nas.server.conftest import wait_for
-from tests.nas.server.filled import NETWORKS, OBJECTIVES
+from tests.nas.server.filled import NETWORKS, OBJECTIVES, evaluation_of
 from tests.nas.server.pages.conftest import served
 
 
@@ -42,20 +42,9 @@ class Running:
 
     def finish(self, number: int) -> None:
         row = self.rows[number]
-        evaluation = EvaluationRow(
-            key=f"goes-on-{number}",
-            subject=row.fingerprint,
-            architecture=row.fingerprint,
-            dataset="d" * 32,
-            split="",
-            recipe="r",
-            evaluator="training",
-            seed=0,
-            job=self.job.id,
-            val_accuracy=0.5 + number / 10,
-            macs=row.macs,
-        )
-        values = (0.5 + number / 10, float(row.macs))
+        accuracy = 0.5 + number / 10
+        evaluation = evaluation_of(row, f"goes-on-{number}", job=self.job.id, val_accuracy=accuracy)
+        values = (accuracy, float(row.macs))
         end = TrialEnd(number=number, state="completed", values=values, evaluation=evaluation)
         self.store.finish_trial(self.job.id, end)
 
