@@ -80,3 +80,10 @@ def sqlite_url(sqlite_template, tmp_path):
 def any_url(request):
     """URL of a store without rows, once in each database."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def store(any_url):
+    """A new store, on either database."""
+    with Store.open(any_url) as store:
+        yield store

@@ -25,12 +25,6 @@ def location(tmp_path):
     return str(tmp_path / "artifacts")
 
 
-@pytest.fixture
-def store(any_url):
-    with Store.open(any_url) as store:
-        yield store
-
-
 def make_job(store, location, name, wanted, family=()):
     """A completed job; evaluations are made by the first job that wants them, as in a search."""
     job = store.create_job(name, {}, {}).id

@@ -3,12 +3,11 @@
 import itertools
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.pareto import non_dominated, tied
-from nas.store import Filter, Store
+from nas.store import Filter
 from tests.nas.store.build import evaluation_row
 
 tags = itertools.count()
@@ -54,12 +53,6 @@ def number(model, metric):
 def error(model, metric):
     name = "val_accuracy" if metric == "accuracy" else metric
     return number(model, f"{name}_se") if name.endswith("accuracy") else 0.0
-
-
-@pytest.fixture
-def store(any_url):
-    with Store.open(any_url) as store:
-        yield store
 
 
 @FEW

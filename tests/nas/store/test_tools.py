@@ -40,12 +40,6 @@ def location(tmp_path):
     return str(folder)
 
 
-@pytest.fixture
-def store(any_url):
-    with Store.open(any_url) as store:
-        yield store
-
-
 def fill(store, location, state=JobState.COMPLETED):
     """A job with something in every table, and weights for each of its trials."""
     store.save_dataset(DatasetRow(hash="digits", name="digits", classes=("0", "1")))
